@@ -1,0 +1,49 @@
+"""What a purifier is: a frozen spec that a config file names, and the function that it builds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from models.batch import NO_ARRAYS, Array, Arrays, InputSpec, Kind
+
+
+class Unsuitable(ValueError):
+    """A purifier or detector that can't work on this model or input; the text says what it needs."""
+
+
+@runtime_checkable
+class Purifier(Protocol):
+    """Maps rows to rows of the same shape, dtype and bounds, each by itself.
+
+    `name` says method and parameters (`median-2`): equal names mean equal results, so passes are shared by name.
+    """
+
+    name: str
+
+    def apply(self, x: Array) -> Array:
+        """The purified rows, (n, *row shape)."""
+        ...
+
+
+class PurifierSpec(BaseModel, ABC):
+    """How a purifier is configured. Subclasses add `kind: Literal[...] = ...` and parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series"})
+
+    def fit(self, x: Array, spec: InputSpec) -> Arrays:
+        """Learns from reference rows; most purifiers learn nothing."""
+        return NO_ARRAYS
+
+    @abstractmethod
+    def build(self, spec: InputSpec, arrays: Arrays = NO_ARRAYS) -> Purifier:
+        """The purifier for this kind of input.
+
+        Raises:
+            Unsuitable: the method can't work on this input.
+        """

@@ -1,0 +1,1 @@
+"""Evidence: one score a row, higher is more suspicious. One file a method, with its paper."""

@@ -1,0 +1,128 @@
+"""What a detector is, and the view of a batch that it scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from defenses.base import Purifier, Unsuitable
+from models.backend import ModelBackend, Outputs
+from models.batch import NO_ARRAYS, Array, Arrays, Batch, InputSpec, Kind
+
+__all__ = ["Detector", "DetectorSpec", "Need", "Reference", "Unsuitable", "View"]
+
+Need = Literal["logits", "features"]
+
+
+class View:
+    """A batch and its forward passes, each computed once and only when somebody asks."""
+
+    __slots__ = ("_outputs", "_passes", "backend", "batch", "rows_run")
+
+    def __init__(self, batch: Batch, backend: ModelBackend) -> None:
+        self.batch = batch
+        self.backend = backend
+        self.rows_run = 0  # rows sent through the model so far: the cost of a chain, in forward passes
+        self._outputs: Outputs | None = None
+        self._passes: dict[str, Outputs] = {}
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @property
+    def x(self) -> Array:
+        """The guarded input, (n, *row shape), read-only."""
+        return self.batch.x
+
+    @property
+    def outputs(self) -> Outputs:
+        """The model's answer to the rows as they came."""
+        if self._outputs is None:
+            self._outputs = self._run(self.batch)
+        return self._outputs
+
+    def through(self, purifier: Purifier) -> Outputs:
+        """The model's answer to the purified rows."""
+        known = self._passes.get(purifier.name)
+        if known is None:
+            known = self._passes[purifier.name] = self._run(self.batch.with_x(purifier.apply(self.x)))
+        return known
+
+    def take(self, rows: Array) -> View:
+        """A view of only these rows that keeps the passes already made."""
+        part = View(self.batch.take(rows), self.backend)
+        part._outputs = None if self._outputs is None else self._outputs.take(rows)
+        part._passes = {name: outputs.take(rows) for name, outputs in self._passes.items()}
+        return part
+
+    def rerun(self, x: Array) -> Outputs:
+        """The model's answer to another guarded input for the same rows; not kept."""
+        return self._run(self.batch.with_x(x))
+
+    def _run(self, batch: Batch) -> Outputs:
+        self.rows_run += len(batch)
+        return self.backend.predict(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a detector is fitted on: rows that are normal, their labels where known, and a seed."""
+
+    view: View
+    spec: InputSpec
+    y: Array | None = None  # (n,) integer class labels
+    seed: int = 0
+
+    @property
+    def labels(self) -> Array:
+        """The known labels, else the classes that the model predicts, (n,) int64.
+
+        Raises:
+            Unsuitable: no labels are known and the model has no class logits.
+        """
+        if self.y is not None:
+            return np.asarray(self.y, dtype=np.int64)
+        logits = self.view.outputs.logits
+        if logits is None:
+            raise Unsuitable("needs labels `y` in the reference, or a model with class logits")
+        return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Scores rows, each by itself: a row scores the same alone as among others. Scoring changes no state."""
+
+    name: str
+
+    def score(self, view: View) -> Array:
+        """(n,) float32, finite, higher is more suspicious."""
+        ...
+
+
+class DetectorSpec(BaseModel, ABC):
+    """How a detector is configured. Subclasses add `kind: Literal[...] = ...` and parameters.
+
+    `fit` returns what was learned as arrays, `build` makes the detector from them: `build(fit(reference), spec)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series", "tokens"})
+
+    def fit(self, reference: Reference) -> Arrays:
+        """Learns from the reference.
+
+        Raises:
+            Unsuitable: the model or the data lack what the method needs.
+        """
+        return NO_ARRAYS
+
+    @abstractmethod
+    def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
+        """The detector, ready to score."""

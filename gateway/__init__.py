@@ -1,0 +1,1 @@
+"""Everything that knows a network, a clock or a disk."""

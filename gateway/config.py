@@ -1,0 +1,163 @@
+"""The operator's file: watchgate.yaml as frozen models. Reading it, with line numbers in errors, is `configfile.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from defenses.catalogue import AnyPurifierSpec
+from detectors.catalogue import AnyDetectorSpec
+from models.specs import AnyModelSpec
+
+__all__ = [
+    "Budget",
+    "Capture",
+    "Config",
+    "EndpointConfig",
+    "Limits",
+    "PurifyConfig",
+    "StageConfig",
+    "StateConfig",
+    "TelemetryConfig",
+]
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Disclose = Literal["none", "verdict", "scores"]
+
+# Keys of a chain entry that say how a stage is used; all others belong to its detector.
+STAGE_KEYS = ("name", "when", "share", "weight", "mode", "on_error", "timeout_ms")
+
+
+class Strict(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(Strict):
+    """Which share of honest rows the whole chain may flag (rejected ones counted in) and reject.
+
+    `guarantee: average` holds on average over calibration sets; `set` holds for this calibration set with
+    95 % confidence, at the price of a lower cut.
+    """
+
+    flag: Share = 0.05
+    reject: Share = 0.01
+    guarantee: Literal["average", "set"] = "average"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Budget:
+        if self.reject > self.flag:
+            raise ValueError(f"reject ({self.reject:g}) must not exceed flag ({self.flag:g}), which counts it in")
+        return self
+
+
+class StageConfig(Strict):
+    """One entry of `chain`: a detector, and how it is used."""
+
+    detector: AnyDetectorSpec
+    name: str
+    when: Literal["always", "suspicious"] = "always"
+    share: Share = 0.1  # of honest rows a `when: suspicious` stage runs on
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    mode: Literal["enforce", "shadow"] = "enforce"
+    on_error: Literal["reject", "allow"] = "reject"
+    timeout_ms: Annotated[float, Field(gt=0.0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict) or "detector" in entry:
+            return entry
+        usage = {key: value for key, value in entry.items() if key in STAGE_KEYS}
+        detector = {key: value for key, value in entry.items() if key not in STAGE_KEYS}
+        return {"name": entry.get("kind", ""), **usage, "detector": detector}
+
+
+class PurifyConfig(Strict):
+    """One entry of `purify`: a purifier, and on which rows it is used."""
+
+    purifier: AnyPurifierSpec
+    when: Literal["flagged", "always"] = "flagged"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict) or "purifier" in entry:
+            return entry
+        usage = {"when": entry["when"]} if "when" in entry else {}
+        return {**usage, "purifier": {key: value for key, value in entry.items() if key != "when"}}
+
+
+class Limits(Strict):
+    """What one request may take. Times in milliseconds, sizes in bytes or rows."""
+
+    max_body_bytes: Annotated[int, Field(gt=0)] = 16 * 2**20
+    max_request_rows: Annotated[int, Field(gt=0)] = 1024
+    max_image_pixels: Annotated[int, Field(gt=0)] = 16_000_000
+    max_batch_rows: Annotated[int, Field(gt=0)] = 64
+    max_queued_rows: Annotated[int, Field(gt=0)] = 4096
+    timeout_ms: Annotated[float, Field(gt=0)] = 10_000.0
+
+
+class EndpointConfig(Strict):
+    """One protected model: POST /v2/models/<name>/infer."""
+
+    model: AnyModelSpec
+    reference: Path
+    holdout: Path | None = None
+    group: str | None = None  # array in the holdout file whose equal values are never split apart
+    budget: Budget = Budget()
+    chain: tuple[StageConfig, ...] = ()
+    purify: tuple[PurifyConfig, ...] = ()
+    mode: Literal["enforce", "shadow"] = "enforce"
+    disclose: Disclose = "verdict"
+    limits: Limits = Limits()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _stages(self) -> EndpointConfig:
+        names = [stage.name for stage in self.chain]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two stages are named {twice[0]!r}: give one of them a `name`")
+        if self.chain and all(s.when == "suspicious" or s.mode == "shadow" for s in self.chain):
+            raise ValueError("`when: suspicious` needs at least one unconditional enforcing stage before it")
+        return self
+
+
+class Capture(Strict):
+    """Which payloads of flagged and rejected requests the trace store keeps, and how many."""
+
+    payloads: bool = True
+    max_requests: Annotated[int, Field(gt=0)] = 100_000
+    max_bytes: Annotated[int, Field(gt=0)] = 2**30
+    max_age_days: Annotated[float, Field(gt=0)] = 30.0
+    principal_share: Share = 0.1  # of `max_bytes` and `max_requests` that one principal may fill
+
+
+class StateConfig(Strict):
+    """Where verdict records live. `path` is relative to the config file."""
+
+    kind: Literal["sqlite"] = "sqlite"
+    path: Path = Path("state")
+    capture: Capture = Capture()
+
+
+class TelemetryConfig(Strict):
+    """`otlp` is an OTLP/HTTP base URL (http://host:4318); null: OTEL_EXPORTER_OTLP_* if set, else no export."""
+
+    otlp: str | None = None
+    sample_clean: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    service_name: str = "watchgate"
+
+
+class Config(Strict):
+    """A whole watchgate.yaml."""
+
+    endpoints: Annotated[dict[str, EndpointConfig], Field(min_length=1)]
+    state: StateConfig = StateConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    bundle: Path = Path("bundle")  # written by calibrate, verified and loaded by serve; relative to the config file

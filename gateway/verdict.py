@@ -1,0 +1,139 @@
+"""What the chain decided, row by row, and the evidence it decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from models.backend import Outputs
+from models.batch import Array, Batch
+
+
+class Action(IntEnum):
+    """What happens to a row; ordered by severity."""
+
+    ALLOW = 0
+    FLAG = 1
+    REJECT = 2
+
+    @property
+    def word(self) -> str:
+        """How it is written for people and on the wire."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One stage over one batch: who scored what, when.
+
+    `scores` (n,) float32 and `p_values` (n,) float64 are NaN where the stage did not run on a row.
+    Times are `time.time_ns()`; `error` says why a stage gave no evidence.
+    """
+
+    name: str
+    scores: Array
+    p_values: Array
+    started_ns: int
+    ended_ns: int
+    shadow: bool = False
+    error: str | None = None
+
+    def take(self, rows: slice) -> StageRun:
+        """The run as seen by only these rows."""
+        return StageRun(
+            self.name, self.scores[rows], self.p_values[rows], self.started_ns, self.ended_ns, self.shadow, self.error
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision on one row. `stage` is the name of the stage whose evidence was the strongest."""
+
+    action: Action
+    statistic: float
+    p_value: float
+    stage: str | None
+    scores: Mapping[str, float]
+    p_values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """A sequence of `Verdict`, kept as columns: building one object a row would cost more than judging it.
+
+    `actions` (n,) uint8 `Action`; `statistic` (n,) float64 chain statistic, small is suspicious; `p_value` (n,)
+    conformal p-value of the chain; `decided` (n,) index into `stages`, -1 where no stage spoke.
+    `shadowed` holds what would have been done where the endpoint only watches; else it is `actions`.
+    """
+
+    actions: Array
+    shadowed: Array
+    statistic: Array
+    p_value: Array
+    decided: Array
+    stages: tuple[StageRun, ...]
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __getitem__(self, row: int) -> Verdict:
+        decided = int(self.decided[row])
+        return Verdict(
+            Action(int(self.actions[row])),
+            float(self.statistic[row]),
+            float(self.p_value[row]),
+            self.stages[decided].name if decided >= 0 else None,
+            {s.name: float(s.scores[row]) for s in self.stages},
+            {s.name: float(s.p_values[row]) for s in self.stages},
+        )
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def worst(self) -> Action:
+        """The most severe action of all rows."""
+        return Action(int(self.actions.max())) if len(self.actions) else Action.ALLOW
+
+    def take(self, rows: slice) -> Verdicts:
+        """The verdicts of only these rows: one request's share of a batch."""
+        return Verdicts(
+            self.actions[rows],
+            self.shadowed[rows],
+            self.statistic[rows],
+            self.p_value[rows],
+            self.decided[rows],
+            tuple(stage.take(rows) for stage in self.stages),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch, judged: all that the answer and the trace need.
+
+    `outputs` is the final answer (from the purified input where a flagged row was purified; rejected rows hold the
+    undefended answer and must not be disclosed), None when every row was rejected before the model ran.
+    `before` is the model's answer to the rows as they came, `purified` their purified input; both None when nothing
+    was purified. `purified_rows` is a mask of rows answered from `purified`.
+    """
+
+    batch: Batch
+    verdicts: Verdicts
+    outputs: Outputs | None
+    before: Outputs | None = None
+    purified: Array | None = None
+    purified_rows: Array | None = None
+    rows_run: int = 0
+
+    def take(self, rows: slice) -> Judged:
+        """The part that belongs to these rows."""
+        return Judged(
+            self.batch.take(rows),
+            self.verdicts.take(rows),
+            None if self.outputs is None else self.outputs.take(rows),
+            None if self.before is None else self.before.take(rows),
+            None if self.purified is None else self.purified[rows],
+            None if self.purified_rows is None else self.purified_rows[rows],
+            self.rows_run,
+        )
