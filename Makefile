@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export BENTOML_DO_NOT_TRACK := true
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-slow lint bench clean
 
 setup: $(READY)
 
@@ -27,8 +27,8 @@ lint: setup
 test: lint
 	$(BIN)/pytest -m 'not slow'
 
-test-all: lint
-	$(BIN)/pytest
+test-slow: setup
+	$(BIN)/pytest -m slow
 
 bench: setup
 	$(BIN)/python -m benchmarks.serving
