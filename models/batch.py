@@ -58,7 +58,7 @@ class Batch:
     """
 
     x: Array
-    extras: Arrays = field(default=NO_ARRAYS)
+    extras: Arrays = field(default_factory=lambda: NO_ARRAYS)
 
     def __post_init__(self) -> None:
         for name, array in self.extras.items():
