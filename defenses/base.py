@@ -21,7 +21,10 @@ class Purifier(Protocol):
     `name` says method and parameters (`median-2`): equal names mean equal results, so passes are shared by name.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Method and parameters, `median-2`."""
+        ...
 
     def apply(self, x: Array) -> Array:
         """The purified rows, (n, *row shape)."""

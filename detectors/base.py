@@ -21,12 +21,12 @@ Need = Literal["logits", "features"]
 class View:
     """A batch and its forward passes, each computed once and only when somebody asks."""
 
-    __slots__ = ("_outputs", "_passes", "backend", "batch", "rows_run")
+    __slots__ = ("_cost", "_outputs", "_passes", "backend", "batch")
 
     def __init__(self, batch: Batch, backend: ModelBackend) -> None:
         self.batch = batch
         self.backend = backend
-        self.rows_run = 0  # rows sent through the model so far: the cost of a chain, in forward passes
+        self._cost = [0]
         self._outputs: Outputs | None = None
         self._passes: dict[str, Outputs] = {}
 
@@ -37,6 +37,11 @@ class View:
     def x(self) -> Array:
         """The guarded input, (n, *row shape), read-only."""
         return self.batch.x
+
+    @property
+    def rows_run(self) -> int:
+        """Rows sent through the model so far, by this view and its parts: a chain's cost in forward passes."""
+        return self._cost[0]
 
     @property
     def outputs(self) -> Outputs:
@@ -55,6 +60,7 @@ class View:
     def take(self, rows: Array) -> View:
         """A view of only these rows that keeps the passes already made."""
         part = View(self.batch.take(rows), self.backend)
+        part._cost = self._cost
         part._outputs = None if self._outputs is None else self._outputs.take(rows)
         part._passes = {name: outputs.take(rows) for name, outputs in self._passes.items()}
         return part
@@ -64,7 +70,7 @@ class View:
         return self._run(self.batch.with_x(x))
 
     def _run(self, batch: Batch) -> Outputs:
-        self.rows_run += len(batch)
+        self._cost[0] += len(batch)
         return self.backend.predict(batch)
 
 
@@ -96,7 +102,10 @@ class Reference:
 class Detector(Protocol):
     """Scores rows, each by itself: a row scores the same alone as among others. Scoring changes no state."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Method and, where two could differ, parameters."""
+        ...
 
     def score(self, view: View) -> Array:
         """(n,) float32, finite, higher is more suspicious."""

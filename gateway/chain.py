@@ -48,11 +48,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the stages said of a batch: the chain statistic (n,) float64 and the stage it came from."""
+    """What the stages said of a batch: the chain statistic (n,) float64 and the stage it came from.
+
+    `live` is the view of the rows not refused for certain, `rows` their mask: what the model may see.
+    """
 
     statistic: Array
     decided: Array
     runs: tuple[StageRun, ...]
+    live: View
+    rows: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,42 +100,47 @@ class Chain:
             evidence.decided,
             evidence.runs,
         )
-        return self._answer(view, verdicts)
+        return self._answer(batch, evidence, verdicts)
 
-    def _answer(self, view: View, verdicts: Verdicts) -> Judged:
-        actions = verdicts.actions
+    def _answer(self, batch: Batch, evidence: Evidence, verdicts: Verdicts) -> Judged:
+        actions, live = verdicts.actions, evidence.live
         if len(actions) and actions.min() == Action.REJECT:
-            return Judged(view.batch, verdicts, None, rows_run=view.rows_run)
-        before = view.outputs
+            return Judged(batch, verdicts, None, rows_run=live.rows_run)
+        before = self._before(batch, evidence)
         rows = self._purified_rows(actions)
         if not rows.any():
-            return Judged(view.batch, verdicts, before, rows_run=view.rows_run)
-        picked = view.take(rows)
+            return Judged(batch, verdicts, before, rows_run=live.rows_run)
+        picked = live.take(rows[evidence.rows])
         purified, outputs = self._purify(picked, actions[rows])
-        full = view.x.copy()
+        full = batch.x.copy()
         full[rows] = purified
-        after = before.patched(rows, outputs)
-        return Judged(view.batch, verdicts, after, before, full, rows, view.rows_run + picked.rows_run)
+        return Judged(batch, verdicts, before.patched(rows, outputs), before, full, rows, live.rows_run)
+
+    def _before(self, batch: Batch, evidence: Evidence) -> Outputs:
+        """The undefended answer; rows refused for certain hold zeros, unless the endpoint only watches."""
+        if evidence.rows.all():
+            return evidence.live.outputs
+        if self.policy.shadow:
+            return self.backend.predict(batch)
+        return evidence.live.outputs.spread(evidence.rows)
 
     def _purified_rows(self, actions: Array) -> Array:
-        if any(step.always for step in self.purify):
-            return actions != Action.REJECT
-        if self.purify:
-            return actions == Action.FLAG
-        return np.zeros(len(actions), dtype=bool)
+        if self.policy.shadow:
+            return np.zeros(len(actions), dtype=bool)
+        always = any(step.always for step in self.purify)
+        rows: Array = actions != Action.REJECT if always else actions == Action.FLAG
+        return rows & bool(self.purify)
 
     def _purify(self, view: View, actions: Array) -> tuple[Array, Outputs]:
-        flagged = actions == Action.FLAG
         if len(self.purify) == 1:  # a squeezing stage may have made this very pass already
             purifier = self.purify[0].purifier
             return purifier.apply(view.x), view.through(purifier)
-        x = view.x
+        flagged = actions == Action.FLAG
+        x = view.x.copy()
         for step in self.purify:
-            if step.always or flagged.all():
-                x = step.purifier.apply(x)
-            elif flagged.any():
-                x = x.copy()
-                x[flagged] = step.purifier.apply(x[flagged])
+            rows = np.ones_like(flagged) if step.always else flagged
+            if rows.any():
+                x[rows] = step.purifier.apply(x[rows])
         return x, view.rerun(x)
 
 
@@ -138,13 +148,15 @@ def collect(stages: tuple[Stage, ...], view: View) -> Evidence:
     """Runs the stages in order and keeps, for each row, the smallest weighted tail probability.
 
     The same function serves requests and calibrate rows, so that the statistic is one fixed function of a row.
+    A row whose statistic is 0 is refused for certain: nothing after that stage, the model least of all, sees it.
     """
     n = len(view)
     statistic = np.ones(n)
     decided = np.full(n, -1, dtype=np.int16)
+    rows = np.ones(n, dtype=bool)
     runs = []
     for index, stage in enumerate(stages):
-        run = _run(stage, view, statistic)
+        run = _run(stage, view, rows, statistic)
         runs.append(run)
         if stage.shadow or run.error is not None:
             continue
@@ -152,16 +164,19 @@ def collect(stages: tuple[Stage, ...], view: View) -> Evidence:
         stronger = weighted < statistic  # NaN, a stage that did not run, is never stronger
         statistic[stronger] = weighted[stronger]
         decided[stronger] = index
-    return Evidence(statistic, decided, tuple(runs))
+        if n and statistic.min() == 0.0:
+            certain = statistic == 0.0
+            view, rows = view.take(~certain[rows]), rows & ~certain
+    return Evidence(statistic, decided, tuple(runs), view, rows)
 
 
-def _run(stage: Stage, view: View, statistic: Array) -> StageRun:
-    scores = np.full(len(view), np.nan, dtype=np.float32)
-    p_values = np.full(len(view), np.nan)
+def _run(stage: Stage, view: View, rows: Array, statistic: Array) -> StageRun:
+    scores = np.full(len(rows), np.nan, dtype=np.float32)
+    p_values = np.full(len(rows), np.nan)
     error = None
     started = time.time_ns()
     try:
-        _score(stage, view, _rows(stage, statistic), scores, p_values)
+        _score(stage, view, rows, statistic, scores, p_values)
     except Exception as exc:
         error = f"raised {type(exc).__name__}: {exc}"
     ended = time.time_ns()
@@ -173,18 +188,16 @@ def _run(stage: Stage, view: View, statistic: Array) -> StageRun:
     return StageRun(stage.name, scores, p_values, started, ended, stage.shadow, error)
 
 
-def _rows(stage: Stage, statistic: Array) -> Array:
-    """The rows a stage runs on: never those already refused for certain, whose values no model should see."""
-    open_rows: Array = statistic > 0.0
-    return open_rows if stage.gate is None else open_rows & stage.gate(statistic)
-
-
-def _score(stage: Stage, view: View, rows: Array, scores: Array, p_values: Array) -> None:
-    if rows.all():
-        scores[:] = stage.detector.score(view)
-        p_values[:] = stage.tail(scores)
-    elif rows.any():
-        part = view.take(rows)
-        scores[rows] = stage.detector.score(part)
-        p_values[rows] = stage.tail(scores[rows])
-        view.rows_run += part.rows_run
+def _score(stage: Stage, view: View, rows: Array, statistic: Array, scores: Array, p_values: Array) -> None:
+    """Fills in the rows that the stage runs on; `view` holds the live ones, `rows` is their mask."""
+    if stage.gate is not None:
+        gated = stage.gate(statistic[rows])
+        if not gated.any():
+            return
+        view.outputs  # noqa: B018 - the answer needs this pass anyway: made here once, not again for a part
+        view = view.take(gated)
+        rows = rows.copy()
+        rows[rows] = gated
+    found = stage.detector.score(view)
+    scores[rows] = found
+    p_values[rows] = stage.tail(found)

@@ -71,6 +71,14 @@ class Outputs:
             None if self.features is None or other.features is None else _patch(self.features, rows, other.features),
         )
 
+    def spread(self, rows: Array) -> Outputs:
+        """As many rows as the mask `rows` has: these where it is true, zeros (empty strings) elsewhere."""
+        return Outputs(
+            {name: _spread(array, rows) for name, array in self.tensors.items()},
+            None if self.logits is None else _spread(self.logits, rows),
+            None if self.features is None else _spread(self.features, rows),
+        )
+
     @staticmethod
     def concat(parts: Sequence[Outputs]) -> Outputs:
         """All rows of the parts in order."""
@@ -90,16 +98,34 @@ def _patch(array: Array, rows: Array, values: Array) -> Array:
     return copy
 
 
+def _spread(array: Array, rows: Array) -> Array:
+    full = np.zeros((len(rows), *array.shape[1:]), array.dtype)
+    if array.dtype == object:
+        full[...] = ""
+    full[rows] = array
+    return full
+
+
 class ModelBackend(Protocol):
     """A loaded model. `predict` is thread-safe and deterministic.
 
-    `inputs` and `outputs` are the tensors callers see; `join` makes a `Batch` of decoded input tensors
-    (the guarded one, or several columns side by side, become `Batch.x`).
+    `join` makes a `Batch` of decoded input tensors: the guarded one, or several columns side by side, become `Batch.x`.
     """
 
-    spec: InputSpec
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    @property
+    def spec(self) -> InputSpec:
+        """What a row of the guarded input looks like."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors a caller sends."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors a caller gets."""
+        ...
 
     def join(self, tensors: Arrays) -> Batch:
         """The batch of these named input tensors."""

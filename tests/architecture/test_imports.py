@@ -60,7 +60,10 @@ def test_nothing_unpickles(path: Path) -> None:
 
 
 def test_the_chain_knows_no_transport() -> None:
-    code = "import gateway.chain, sys; print([m for m in sys.modules if m.split('.')[0] in ('bentoml', 'torch', 'starlette')])"
+    code = (
+        "import gateway.chain, sys\n"
+        "print([m for m in sys.modules if m.split('.')[0] in ('bentoml', 'torch', 'starlette')])"
+    )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
