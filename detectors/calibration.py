@@ -12,7 +12,7 @@ import numpy as np
 
 from models.batch import Array
 
-# A score from here on is a broken contract: its tail probability is exactly 0. A power of two: float32 holds it exactly.
+# A score from here on is a broken contract: its tail probability is exactly 0. A power of two, exact in float32.
 CERTAIN = 2.0**40
 
 _TAIL_SHARE = 0.1  # of the rank scores that the exponential tail is fitted to
