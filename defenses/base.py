@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from models.batch import NO_ARRAYS, Array, Arrays, InputSpec, Kind
+from models.batch import NO_ARRAYS, Array, Arrays, Bounds, InputSpec, Kind
 
 
 class Unsuitable(ValueError):
@@ -31,6 +31,17 @@ class Purifier(Protocol):
         ...
 
 
+def bounds_of(spec: InputSpec, method: str) -> Bounds:
+    """The input's bounds.
+
+    Raises:
+        Unsuitable: none are stated; `method` is who asks.
+    """
+    if spec.bounds is None:
+        raise Unsuitable(f"{method} needs to know the range of the input: state `input.bounds` of the model")
+    return spec.bounds
+
+
 class PurifierSpec(BaseModel, ABC):
     """How a purifier is configured. Subclasses add `kind: Literal[...] = ...` and parameters."""
 
@@ -42,6 +53,11 @@ class PurifierSpec(BaseModel, ABC):
     def fit(self, x: Array, spec: InputSpec) -> Arrays:
         """Learns from reference rows; most purifiers learn nothing."""
         return NO_ARRAYS
+
+    def refuse_unsuitable(self, spec: InputSpec) -> None:
+        """Raises `Unsuitable` when the method was not made for this kind of input."""
+        if spec.kind not in self.suits:
+            raise Unsuitable(f"{self.kind} works on {' and '.join(sorted(self.suits))} inputs; this one is {spec.kind}")
 
     @abstractmethod
     def build(self, spec: InputSpec, arrays: Arrays = NO_ARRAYS) -> Purifier:

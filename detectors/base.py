@@ -135,3 +135,20 @@ class DetectorSpec(BaseModel, ABC):
     @abstractmethod
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector, ready to score."""
+
+    def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
+        """What a person should know of the fit, one line each; `calibrate` prints them."""
+        return ()
+
+    def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
+        """Checks the method against an input and a model that answered `outputs` to some rows of it.
+
+        Raises:
+            Unsuitable: the method was not made for this kind of input, or the model lacks what it needs.
+        """
+        if spec.kind not in self.suits:
+            raise Unsuitable(f"{self.kind} works on {' and '.join(sorted(self.suits))} inputs; this one is {spec.kind}")
+        lacking = [need for need in sorted(self.needs) if getattr(outputs, need) is None]
+        if lacking:
+            names = " and ".join("class logits" if need == "logits" else need for need in lacking)
+            raise Unsuitable(f"{self.kind} needs {names}; this model has none (outputs: {', '.join(outputs.tensors)})")

@@ -1,0 +1,88 @@
+"""Distance to the k-th nearest reference row.
+
+Sun, Ming, Zhu, Li: Out-of-Distribution Detection with Deep Nearest Neighbors (ICML 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from detectors.base import Detector, DetectorSpec, Reference, View
+from detectors.space import Space
+from models.batch import Array, Arrays, InputSpec
+
+_BLOCK = 256  # rows at a time: 5,000 distances each
+_MOST_SCORE = np.float32(1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Squared distances from one matmul, |a|^2 - 2 a b + |b|^2; the k-th neighbor's is then measured exactly.
+
+    `kept` (m, d) are reference coordinates, `minus_twice` (d, m) is -2 of them, `squares` (m,) their squared norms.
+    """
+
+    space: Space
+    k: int
+    kept: Array
+    minus_twice: Array
+    squares: Array
+    name: str = "nearest"
+
+    def score(self, view: View) -> Array:
+        """(n,) float32, Euclidean distance."""
+        z = self.space.coordinates(view)
+        if len(z) <= _BLOCK:
+            return self._score(z)
+        return np.concatenate([self._score(z[start : start + _BLOCK]) for start in range(0, len(z), _BLOCK)])
+
+    def _score(self, z: Array) -> Array:
+        ranks = z.dot(self.minus_twice)
+        ranks += self.squares
+        gap = z - self.kept[self._kth(ranks)]
+        distance: Array = np.sqrt(np.einsum("ij,ij->i", gap, gap))
+        return np.asarray(np.minimum(distance, _MOST_SCORE, out=distance))
+
+    def _kth(self, ranks: Array) -> Array:
+        """(n,) index of the k-th smallest. For a small k, taking the smallest k times beats a partition by far."""
+        if self.k > 16:
+            return np.asarray(np.argpartition(ranks, self.k - 1, axis=1)[:, self.k - 1])
+        rows = np.arange(len(ranks))
+        nearest = ranks.argmin(axis=1)
+        for _ in range(self.k - 1):
+            ranks[rows, nearest] = np.inf
+            nearest = ranks.argmin(axis=1)
+        return np.asarray(nearest)
+
+
+class NearestSpec(DetectorSpec):
+    """`k`-th neighbor among at most `keep` reference rows, chosen by a seeded draw."""
+
+    kind: Literal["nearest"] = "nearest"
+    k: Annotated[int, Field(ge=1, le=1000)] = 5
+    keep: Annotated[int, Field(ge=1, le=5000)] = 5000
+
+    def fit(self, reference: Reference) -> Arrays:
+        """The kept coordinates."""
+        space = Space.fit(reference)
+        n = len(reference.view)
+        rows = np.arange(n)
+        if n > self.keep:
+            rows = np.sort(np.random.default_rng(reference.seed).choice(n, self.keep, replace=False))
+        return {**space.to_arrays(), "kept": space.coordinates(reference.view.take(rows)), "of": np.array(n)}
+
+    def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
+        """The detector of these kept rows; with fewer than k of them, the farthest counts."""
+        kept = np.ascontiguousarray(arrays["kept"])
+        minus_twice = np.ascontiguousarray(-2.0 * kept.T)
+        squares = np.einsum("ij,ij->i", kept, kept)
+        return Nearest(Space.from_arrays(arrays), min(self.k, len(kept)), kept, minus_twice, squares)
+
+    def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
+        """The space, and how many rows were kept."""
+        kept = f"nearest: keeps {len(arrays['kept'])} of {int(arrays['of'])} reference rows"
+        return (Space.from_arrays(arrays).note(), kept)
