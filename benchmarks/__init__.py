@@ -1,0 +1,1 @@
+"""Kept numbers, and the commands that make them."""

@@ -1,0 +1,1 @@
+"""What protection costs: throughput, latency and CPU a request, beside unprotected servers."""
