@@ -95,8 +95,10 @@ class ModelSpec(Strict):
     @property
     def is_resolved(self) -> bool:
         """Whether loading it needs no guess."""
-        stated = self.input.kind and self.input.shape is not None and self.guard and self.outputs.kind
-        return bool(stated) and self.features != "auto"
+        rows = self.guard and self.input.shape is not None and self.input.kind
+        layout = self.input.kind != "image" or self.input.layout
+        classes = self.outputs.kind == "none" or (self.outputs.kind and self.outputs.logits)
+        return bool(rows and layout and classes) and self.features != "auto"
 
 
 class OnnxSpec(ModelSpec):
