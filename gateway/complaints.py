@@ -83,7 +83,9 @@ def _leads_on(raw: Any, part: str | int) -> bool:
 
 def _is_key(part: str | int, raw: Any) -> bool:
     """Whether the last part of a location may be a key that the file lacks, not a name the models made up."""
-    if not isinstance(raw, dict) or not isinstance(part, str):
+    if isinstance(part, int):
+        return isinstance(raw, list)
+    if not isinstance(raw, dict):
         return False
     return part.isidentifier() and part not in ("detector", "purifier", raw.get("kind"))
 
@@ -99,6 +101,8 @@ def known_keys(loc: Sequence[str | int], root: type[BaseModel]) -> list[str]:
             keys += STAGE_KEYS
         elif model is PurifyConfig:
             keys.append("when")
+        elif model is not None and model.model_config.get("extra") == "allow":
+            return []  # the operator's own class knows its keys
         elif model is not None:
             keys += model.model_fields
     return keys

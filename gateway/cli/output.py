@@ -1,0 +1,36 @@
+"""What commands print: JSON documents on standard output, everything for people on standard error or as plain lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ConfigFile = Annotated[Path, typer.Argument(help="The config file.", show_default=True, metavar="CONFIG")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Prints the document; values that JSON has no word for (infinity, not a number) become null."""
+    typer.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def note(text: str) -> None:
+    """A line for the person who watches, on standard error."""
+    typer.echo(text, err=True)

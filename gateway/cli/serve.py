@@ -1,0 +1,99 @@
+"""`watchgate serve`: checks the bundle, then becomes BentoML's server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.output import ConfigFile, note
+from gateway.errors import OperatorError
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+    from gateway.endpoint import Endpoint
+
+DRAIN_S = 30  # how long accepted requests may take after Ctrl-C or SIGTERM
+
+
+def serve(
+    config: ConfigFile = Path("watchgate.yaml"),
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the protected endpoints.")] = 3000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve the calibrated endpoints until Ctrl-C.
+
+    The bundle is verified first: altered files, or a config that it was not calibrated for, are refused.
+    """
+    from gateway.configfile import read
+    from gateway.training.bundle import load_endpoints
+
+    settings = read(config)
+    endpoints = load_endpoints(settings)
+    host = address(host)
+    check_free(host, port)
+    for line in welcome(settings, config, endpoints.values(), f"http://{host}:{port}"):
+        note(line)
+    sys.stderr.flush()
+    os.execve(sys.executable, command(host, port), environment(config, workers))
+
+
+def command(host: str, port: int) -> list[str]:
+    """The server's command line. The service is imported from where this package is, whatever folder one is in."""
+    where = Path(__file__).parents[2]
+    options = ["--host", host, "--port", str(port), "--working-dir", str(where)]
+    options += ["--timeout-graceful-shutdown", str(DRAIN_S)]
+    return [sys.executable, "-m", "bentoml", "serve", "gateway.service:Gateway", *options]
+
+
+def environment(config: Path, workers: int) -> dict[str, str]:
+    """What the service reads; BentoML's usage tracking is off unless it was asked for."""
+    stated = {"WATCHGATE_CONFIG": str(config.absolute()), "WATCHGATE_WORKERS": str(workers)}
+    return {"BENTOML_DO_NOT_TRACK": "true", **os.environ, **stated}
+
+
+def address(host: str) -> str:
+    """The IP address of a host name.
+
+    Raises:
+        OperatorError: it has none on this machine.
+    """
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        raise OperatorError(f"--host: expected an address or host name, found {host!r}") from None
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises:
+    OperatorError: the port can't be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OperatorError(f"can't listen on {host}:{port}: {error.strerror}; choose another --port") from None
+
+
+def welcome(config: Config, path: Path, endpoints: Iterable[Endpoint], url: str) -> list[str]:
+    """Where the endpoints are, how to call the first one, and how to look at what was stopped."""
+    lines = []
+    for endpoint in endpoints:
+        stages = ", ".join(endpoint.chain.names) or "no stages"
+        lines.append(f"{endpoint.name}: POST {url}/v2/models/{endpoint.name}/infer ({stages})")
+    first = next(iter(config.endpoints))
+    where = "" if path == Path("watchgate.yaml") else f" --config {path}"
+    return [
+        *lines,
+        f"its inputs:   curl {url}/v2/models/{first}",
+        f"what it does: watchgate traces list --verdict reject{where}",
+        "Ctrl-C stops, after answering what was accepted.",
+    ]
