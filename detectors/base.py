@@ -50,6 +50,11 @@ class View:
             self._outputs = self._run(self.batch)
         return self._outputs
 
+    @property
+    def known(self) -> Outputs | None:
+        """`outputs` if somebody has asked for them already, else None: costs no pass."""
+        return self._outputs
+
     def through(self, purifier: Purifier) -> Outputs:
         """The model's answer to the purified rows."""
         known = self._passes.get(purifier.name)

@@ -1,0 +1,1 @@
+"""Where verdict records and captured rows live."""

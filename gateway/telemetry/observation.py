@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.verdict import Judged
+from models.batch import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class ChainInfo:
     reject_cut: float
     stages: tuple[StageInfo, ...]
     backend_kind: str = ""
+    input: InputSpec | None = None  # layout and bounds, for whoever draws a kept row
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,218 @@
+"""The default store: one SQLite file, shared by all worker processes and by whoever reads it.
+
+WAL with synchronous=NORMAL: a commit survives `kill -9` of any process, because the operating system holds its pages;
+after a power loss the file opens, but the last seconds' commits may be gone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from gateway.errors import OperatorError
+from gateway.state.eviction import evict, expire, principal_caps
+from gateway.state.payload import Blob, pack, unpack
+from gateway.state.record import Entry, PayloadState, Record, Trace
+from gateway.state.schema import CLEAN, VERDICTS, check, prepare
+from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Quota, StoreError
+from models.batch import Array
+
+FILE = "traces.db"
+_OVERHEAD_BYTES = 300  # columns and index entries of one request, charged to it
+_BUSY_S = 2.0
+_INSERT = (
+    "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage,"
+    " payload, record_bytes, payload_bytes, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+
+
+class SqliteStore:
+    """`StateStore` in the folder `path`. Made by `open_for_writing` or `open_for_reading`."""
+
+    def __init__(self, db: sqlite3.Connection, quota: Quota) -> None:
+        self._db = db
+        self._quota = quota
+
+    @staticmethod
+    def open_for_writing(path: Path, quota: Quota = DEFAULT_QUOTA) -> SqliteStore:
+        """Opens the store, making folder and tables where they are missing.
+
+        Raises:
+            OperatorError: the file is not a trace store, or a later release wrote it.
+            StoreError: the folder can't be written, or the file is locked for long.
+        """
+        file = path / FILE
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            db = _connect(file)
+        except (OSError, sqlite3.Error) as exc:
+            raise StoreError(f"{file}: {exc}") from exc
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"journal_size_limit = {2**26}"):
+                db.execute(f"PRAGMA {pragma}")
+            prepare(db, file)
+        except BaseException as exc:
+            db.close()
+            if isinstance(exc, sqlite3.Error):
+                raise StoreError(f"{file}: {exc}") from exc
+            raise
+        return SqliteStore(db, quota)
+
+    @staticmethod
+    def open_for_reading(path: Path) -> SqliteStore:
+        """Opens a store that exists.
+
+        Raises:
+            OperatorError: there is none, or this release can't read it.
+        """
+        file = path / FILE
+        if not file.is_file():
+            raise OperatorError(f"{file}: expected the trace store of a gateway that has served, found no file")
+        try:
+            db = _connect(file)
+            db.execute("PRAGMA query_only = ON")
+            check(db, file)
+        except sqlite3.Error as exc:
+            raise OperatorError(f"{file}: expected a readable trace store, found: {exc}") from exc
+        return SqliteStore(db, DEFAULT_QUOTA)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """See `StateStore.write`. Entries go into one transaction."""
+        packed = [(entry, self._pack(entry)) for entry in entries]  # outside the transaction: others may write
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                touched = {whose for entry, blobs in packed if (whose := self._insert(entry, blobs)) is not None}
+                evict(self._db, self._quota, sorted(touched), time.time_ns())
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._rollback()
+                raise
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError):
+            raise  # the entry's fault: the same again next time
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
+
+    def describe_chain(self, endpoint: str, version: str, facts: Mapping[str, Any]) -> None:
+        """See `StateStore.describe_chain`."""
+        try:
+            self._db.execute(
+                "INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (endpoint, version, json.dumps(dict(facts)))
+            )
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
+
+    def tidy(self) -> None:
+        """See `StateStore.tidy`."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            expire(self._db, self._quota, time.time_ns())
+            self._db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._rollback()
+            raise StoreError(str(exc)) from exc
+
+    def find(self, wanted: Filter = EVERYTHING, limit: int = 50, after: str | None = None) -> list[Trace]:
+        """See `StateStore.find`."""
+        where, values = _where(wanted)
+        if after is not None:
+            where.append("seq < ?")
+            values.append(self._seq(after))
+        condition = " AND ".join(where) or "1"
+        rows = self._db.execute(
+            f"SELECT record, payload FROM requests WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit)
+        )
+        return [_trace(*row) for row in rows]
+
+    def get(self, prefix: str) -> Trace:
+        """See `StateStore.get`."""
+        rows = self._db.execute(
+            "SELECT record, payload FROM requests WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", (prefix, prefix + "~")
+        ).fetchall()
+        if not rows:
+            raise LookupError(f"no trace has an id that starts with {prefix!r}")
+        if len(rows) > 1:
+            raise LookupError(f"several traces have an id that starts with {prefix!r}: give more of it")
+        return _trace(*rows[0])
+
+    def arrays(self, trace_id: str) -> dict[str, Array]:
+        """See `StateStore.arrays`."""
+        rows = self._db.execute(
+            "SELECT role, data FROM requests JOIN captures ON request = seq JOIN payloads USING (digest) WHERE id = ?",
+            (trace_id,),
+        )
+        return {role: unpack(data) for role, data in rows}
+
+    def chain(self, endpoint: str, version: str) -> dict[str, Any] | None:
+        """See `StateStore.chain`."""
+        row = self._db.execute(
+            "SELECT facts FROM chains WHERE endpoint = ? AND version = ?", (endpoint, version)
+        ).fetchone()
+        return None if row is None else cast("dict[str, Any]", json.loads(row[0]))
+
+    def close(self) -> None:
+        """See `StateStore.close`."""
+        self._db.close()
+
+    def _pack(self, entry: Entry) -> dict[str, Blob]:
+        return {role: pack(array) for role, array in entry.arrays.items()}
+
+    def _insert(self, entry: Entry, blobs: Mapping[str, Blob]) -> tuple[int, str] | None:
+        """Its lane and principal; None where the id is known."""
+        record, payload = entry.record, entry.payload
+        lane = CLEAN if record.verdict == "allow" else VERDICTS
+        text = record.to_json().decode()
+        size = sum(len(blob.data) for blob in blobs.values())
+        if size > principal_caps(self._quota, lane)[1]:
+            payload, blobs, size = "quota", {}, 0
+        columns = (record.id, lane, record.started_ns, record.endpoint, record.version, record.principal)
+        verdict = (record.status, record.verdict, record.stage, payload)
+        cursor = self._db.execute(_INSERT, (*columns, *verdict, len(text) + _OVERHEAD_BYTES, size, text))
+        if cursor.rowcount == 0:
+            return None
+        for role, blob in blobs.items():
+            self._db.execute("INSERT OR IGNORE INTO payloads VALUES (?, ?)", (blob.digest, blob.data))
+            self._db.execute("INSERT INTO captures VALUES (?, ?, ?)", (cursor.lastrowid, role, blob.digest))
+        return lane, record.principal
+
+    def _seq(self, trace_id: str) -> int:
+        row = self._db.execute("SELECT seq FROM requests WHERE id = ?", (trace_id,)).fetchone()
+        if row is None:
+            raise LookupError(f"no trace has the id {trace_id!r}: it may have been evicted")
+        return int(row[0])
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """Autocommit; transactions are written out. The recorder keeps a connection alive beyond its thread."""
+    db = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
+    tests: list[tuple[str, Any]] = [
+        ("started_ns >= ?", wanted.since_ns),
+        ("started_ns < ?", wanted.until_ns),
+        ("endpoint = ?", wanted.endpoint),
+        ("stage = ?", wanted.stage),
+        ("principal = ?", wanted.principal),
+    ]
+    used = [(test, value) for test, value in tests if value is not None]
+    where, values = [test for test, _ in used], [value for _, value in used]
+    if wanted.verdicts:
+        where.append(f"verdict IN ({', '.join('?' * len(wanted.verdicts))})")
+        values.extend(wanted.verdicts)
+    return where, values
+
+
+def _trace(record: str, payload: PayloadState) -> Trace:
+    return Trace(Record.from_json(record), payload)
