@@ -1,0 +1,209 @@
+"""Fits a chain and sets its cuts, each part of the data for one thing only, in an order that the guarantee rests on.
+
+    reference -> what detectors learn
+    rank      -> tail maps and gates; then every stage is frozen, and the chain statistic a fixed function of a row
+    calibrate -> the two cuts on that statistic
+
+The statistic of calibrate rows comes from `gateway.chain.collect`, which also judges requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from detectors.base import Detector, Reference, Unsuitable, View
+from detectors.calibration import Gate, TailMap
+from detectors.conformal import CertainRows, Cut, TooFewRows, cut
+from gateway.chain import Stage, collect
+from gateway.config import Budget, StageConfig
+from gateway.errors import OperatorError
+from gateway.policy import OPEN, Policy
+from gateway.training.data import Rows
+from gateway.training.passes import Chunked, Progress, chunks, silent
+from models.backend import ModelBackend
+from models.batch import Array, Arrays
+
+Part = Literal["reference", "rank", "calibrate", "check"]
+# Where rows come from. A part is asked for once, and not before it is its turn.
+Source = Callable[[Part], Rows]
+
+FEW_ROWS = 20  # a tail map on fewer is coarse
+
+
+@dataclass(frozen=True, slots=True)
+class FittedStage:
+    """A stage, frozen: what its detector learned, its tail map and its gate."""
+
+    config: StageConfig
+    detector: Detector
+    arrays: Arrays
+    tail: TailMap
+    gate: Gate | None
+    notes: tuple[str, ...]
+
+    @property
+    def stage(self) -> Stage:
+        """The stage as calibration runs it: without a time limit, and any error is told."""
+        shadow = self.config.mode == "shadow"
+        return Stage(self.config.name, self.detector, self.tail, self.config.weight, self.gate, shadow)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedChain:
+    """All stages in order, the policy, and the cuts it was made of (None for an empty chain, which allows all)."""
+
+    stages: tuple[FittedStage, ...]
+    policy: Policy
+    flag: Cut | None = None
+    reject: Cut | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    config: StageConfig
+    detector: Detector
+    arrays: Arrays
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """Rank rows that no stage has refused for certain; `rows` are their indices."""
+
+    view: View
+    rows: Array
+
+
+def fit(
+    stages: Sequence[StageConfig],
+    backend: ModelBackend,
+    read: Source,
+    budget: Budget,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> FittedChain:
+    """The calibrated chain.
+
+    Raises:
+        OperatorError: a detector does not suit the model or the data, or the calibrate rows can't support the budget.
+    """
+    if not stages:
+        return FittedChain((), OPEN)
+    built = _learn(stages, backend, read("reference"), seed, progress)
+    fitted = _rank(built, backend, read("rank"), budget.reject / 2.0, progress)
+    frozen = tuple(stage.stage for stage in fitted)
+    statistic, decided = _statistic(frozen, backend, read("calibrate"), progress)
+    flag, reject = _cuts(frozen, statistic, decided, budget)
+    return FittedChain(fitted, Policy(flag.value, reject.value, np.sort(statistic)), flag, reject)
+
+
+def _learn(
+    stages: Sequence[StageConfig], backend: ModelBackend, rows: Rows, seed: int, progress: Progress
+) -> list[_Built]:
+    view = View(rows.batch, Chunked(backend, progress))
+    reference = Reference(view, backend.spec, rows.y, seed)
+    sample = backend.predict(rows.batch.take(slice(0, 8)))
+    built = []
+    for index, config in enumerate(stages):
+        progress(f"fit {config.name}", index, len(stages))
+        try:
+            config.detector.refuse_unsuitable(backend.spec, sample)
+            arrays = config.detector.fit(reference)
+            detector = config.detector.build(arrays, backend.spec)
+        except (Unsuitable, ValueError) as error:
+            raise _refused(index, config, error) from error
+        built.append(_Built(config, detector, arrays, config.detector.notes(arrays, backend.spec)))
+    progress("fit", len(stages), len(stages))
+    return built
+
+
+def _refused(index: int, config: StageConfig, error: Exception) -> OperatorError:
+    return OperatorError(f"chain[{index}] ({config.name}): {' '.join(str(error).split())}")
+
+
+def _rank(
+    built: Sequence[_Built], backend: ModelBackend, rows: Rows, settled: float, progress: Progress
+) -> tuple[FittedStage, ...]:
+    n = len(rows)
+    live = [_Live(View(rows.batch.take(part), backend), part) for part in chunks(n)]
+    statistic = np.ones(n)
+    fitted = []
+    for index, stage in enumerate(built):
+        progress(f"rank {stage.config.name}", index, len(built))
+        try:
+            done, ran, p = _rank_one(stage, live, statistic, settled)
+        except ValueError as error:
+            raise _refused(index, stage.config, error) from error
+        fitted.append(done)
+        if stage.config.mode == "enforce":
+            statistic[ran] = np.minimum(statistic[ran], p / stage.config.weight)
+            live = [_without_certain(part, statistic) for part in live]
+    progress("rank", len(built), len(built))
+    return tuple(fitted)
+
+
+def _rank_one(
+    stage: _Built, live: Sequence[_Live], statistic: Array, settled: float
+) -> tuple[FittedStage, Array, Array]:
+    """The frozen stage, the rows it ran on and their tail probabilities."""
+    n, notes, gate = len(statistic), stage.notes, None
+    if stage.config.when == "suspicious":
+        gate = Gate.fit(statistic, stage.config.share, settled)
+    ran, scores = _score(stage.detector, live, statistic, gate)
+    if gate is not None and len(ran) < FEW_ROWS:
+        notes = (*notes, f"its tail map rests on only {len(ran)} rank rows; a larger holdout or `share` steadies it")
+    tail = TailMap.fit(scores, share=1.0 if gate is None else len(ran) / n)
+    done = FittedStage(stage.config, stage.detector, stage.arrays, tail, gate, notes)
+    return done, ran, tail(scores)
+
+
+def _score(detector: Detector, live: Sequence[_Live], statistic: Array, gate: Gate | None) -> tuple[Array, Array]:
+    rows, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for part in live:
+        view, picked = part.view, part.rows
+        if gate is not None:
+            gated = gate(statistic[picked])
+            if not gated.any():
+                continue
+            view.outputs  # noqa: B018 - made once here, and taken along by the part
+            view, picked = view.take(gated), picked[gated]
+        if len(picked):
+            rows.append(picked)
+            scores.append(detector.score(view))
+    return np.concatenate(rows), np.concatenate(scores)
+
+
+def _without_certain(part: _Live, statistic: Array) -> _Live:
+    keep = statistic[part.rows] > 0.0
+    return part if keep.all() else _Live(part.view.take(keep), part.rows[keep])
+
+
+def _statistic(stages: tuple[Stage, ...], backend: ModelBackend, rows: Rows, progress: Progress) -> tuple[Array, Array]:
+    """The chain statistic of all rows, and the index of the stage it comes from, (n,) each."""
+    n = len(rows)
+    statistic, decided = np.empty(n), np.empty(n, dtype=np.int16)
+    for part in chunks(n):
+        evidence = collect(stages, View(rows.batch.take(part), backend))
+        statistic[part], decided[part] = evidence.statistic, evidence.decided
+        failed = [run for run in evidence.runs if run.error is not None]
+        if failed:
+            raise OperatorError(f"stage {failed[0].name!r}: {failed[0].error}")
+        progress("calibrate", int(part[-1]) + 1, n)
+    return statistic, decided
+
+
+def _cuts(stages: tuple[Stage, ...], statistic: Array, decided: Array, budget: Budget) -> tuple[Cut, Cut]:
+    """Flag and reject."""
+    try:
+        reject = cut(statistic, budget.reject, budget.guarantee)
+        return cut(statistic, budget.flag, budget.guarantee), reject
+    except TooFewRows as error:
+        raise OperatorError(f"budget: {error}") from None
+    except CertainRows as error:  # the cut would be 0, and could not tell these rows from the rest
+        names = {stages[index].name for index in decided[statistic <= 0.0]}
+        remedy = "correct the stated bounds, loosen it, or look at those rows"
+        raise OperatorError(f"stage {', '.join(map(repr, sorted(names)))}: {error}; {remedy}") from None

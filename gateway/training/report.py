@@ -1,0 +1,171 @@
+"""What `calibrate` found, for people (a table) and for programs (JSON)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.telemetry.observation import StageInfo
+from gateway.training.measuring import Measured, PurifierMeasure, Rate, StageMeasure
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage: what it is, its thresholds in its own score, and what it did to the check rows."""
+
+    info: StageInfo
+    kind: str
+    when: str
+    measured: StageMeasure
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One calibrated endpoint. `rows` is how many of each part there were; `warnings` want somebody's attention."""
+
+    endpoint: str
+    version: str
+    bundle: str
+    guarantee: str
+    rows: dict[str, int]
+    stages: tuple[StageReport, ...]
+    measured: Measured
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; an infinite threshold (never reached, or always) is null."""
+        return {
+            "endpoint": self.endpoint,
+            "version": self.version,
+            "bundle": self.bundle,
+            "guarantee": self.guarantee,
+            "rows": dict(self.rows),
+            "stages": [_stage_json(stage) for stage in self.stages],
+            "flag": _rate_json(self.measured.flag),
+            "reject": _rate_json(self.measured.reject),
+            "passes_per_row": self.measured.passes,
+            "accuracy": self.measured.accuracy,
+            "purifiers": [_purifier_json(purifier) for purifier in self.measured.purifiers],
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    def table(self) -> RenderableType:
+        """What a terminal shows."""
+        parts: list[RenderableType] = [Text(warning, style="bold yellow") for warning in self.warnings]
+        if self.stages:
+            parts.append(self._stage_table())
+        parts += [Text(line) for line in self._lines()]
+        parts += [Text(f"note: {note}", style="dim") for note in self.notes]
+        parts += [Text(f"note: {s.info.name}: {note}", style="dim") for s in self.stages for note in s.notes]
+        return Group(*parts)
+
+    def _stage_table(self) -> Table:
+        table = Table(title=f"{self.endpoint}: stages, on {self.measured.rows} check rows", title_justify="left")
+        table.add_column("stage")
+        for heading in ("runs on", "flags from", "rejects from", "flags alone", "rejects alone", "time a row"):
+            table.add_column(heading, justify="right")
+        for stage in self.stages:
+            m = stage.measured
+            name = stage.info.name + (" (shadow)" if stage.info.shadow else "")
+            table.add_row(
+                name if stage.kind == stage.info.name else f"{name}: {stage.kind}",
+                _percent(m.ran),
+                f"{stage.info.flag_score:.4g}",
+                f"{stage.info.reject_score:.4g}",
+                _percent(m.flags),
+                _percent(m.rejects),
+                f"{m.row_us:.3g} µs",
+            )
+        return table
+
+    def _lines(self) -> list[str]:
+        measured = self.measured
+        lines = [*_rate_lines("flagged", measured.flag), *_rate_lines("rejected", measured.reject)]
+        lines.append(f"forward passes a row: {measured.passes:.2f}")
+        if measured.accuracy is not None:
+            lines.append(f"accuracy of the model on check rows: {_percent(measured.accuracy)}")
+        lines += [_purifier_line(purifier) for purifier in measured.purifiers]
+        rows = ", ".join(f"{count} {part}" for part, count in self.rows.items())
+        return [*lines, f"rows: {rows}", f"bundle: {self.bundle} (version {self.version})"]
+
+
+def _rate_lines(what: str, rate: Rate | None) -> list[str]:
+    if rate is None:
+        return []
+    cut, (low, high) = rate.cut, rate.interval
+    chosen = "on average over calibration sets" if cut.guarantee == "average" else "for this calibration set"
+    verdict = "" if rate.as_predicted else "  MORE THAN EXPECTED: are holdout rows like each other (`group`)?"
+    return [
+        f"{what}: budget {_percent(cut.budget)}, kept {chosen}: expected {_percent(cut.mean_rate)} on average, "
+        f"at most {_percent(cut.upper_rate)} for this set with 95 % confidence",
+        f"    measured {_percent(rate.rate)} ({rate.hits} of {rate.rows} check rows, 95 % interval {_percent(low)} to "
+        f"{_percent(high)}; {rate.predicted[0]} to {rate.predicted[1]} rows were to be expected){verdict}",
+    ]
+
+
+def _purifier_line(purifier: PurifierMeasure) -> str:
+    text = f"purifier {purifier.name} ({purifier.when}):"
+    if purifier.changed is None:
+        return f"{text} changes inputs; the model has no classes to compare"
+    text += f" changes the class of {_percent(purifier.changed)} of honest rows"
+    lost = purifier.accuracy_lost
+    return text if lost is None else f"{text}, accuracy {-100 * lost:+.2f} points"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _stage_json(stage: StageReport) -> dict[str, Any]:
+    return {
+        "name": stage.info.name,
+        "kind": stage.kind,
+        "when": stage.when,
+        "shadow": stage.info.shadow,
+        "flag_score": _finite(stage.info.flag_score),
+        "reject_score": _finite(stage.info.reject_score),
+        "ran": stage.measured.ran,
+        "flags_alone": stage.measured.flags,
+        "rejects_alone": stage.measured.rejects,
+        "row_us": stage.measured.row_us,
+        "notes": list(stage.notes),
+    }
+
+
+def _rate_json(rate: Rate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    return {
+        "budget": rate.cut.budget,
+        "cut": rate.cut.value,
+        "mean_rate": rate.cut.mean_rate,
+        "upper_rate_95": rate.cut.upper_rate,
+        "calibrate_rows": rate.cut.n,
+        "k": rate.cut.k,
+        "hits": rate.hits,
+        "rows": rate.rows,
+        "rate": rate.rate,
+        "interval_95": list(rate.interval),
+        "predicted_hits_95": list(rate.predicted),
+        "as_predicted": rate.as_predicted,
+    }
+
+
+def _purifier_json(purifier: PurifierMeasure) -> dict[str, Any]:
+    return {
+        "name": purifier.name,
+        "when": purifier.when,
+        "class_changed": purifier.changed,
+        "accuracy_lost": purifier.accuracy_lost,
+    }
