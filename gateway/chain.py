@@ -105,7 +105,7 @@ class Chain:
     def _answer(self, batch: Batch, evidence: Evidence, verdicts: Verdicts) -> Judged:
         actions, live = verdicts.actions, evidence.live
         if len(actions) and actions.min() == Action.REJECT:
-            return Judged(batch, verdicts, None, rows_run=live.rows_run)
+            return Judged(batch, verdicts, None, self._known(evidence), rows_run=live.rows_run)
         before = self._before(batch, evidence)
         rows = self._purified_rows(actions)
         if not rows.any():
@@ -115,6 +115,13 @@ class Chain:
         full = batch.x.copy()
         full[rows] = purified
         return Judged(batch, verdicts, before.patched(rows, outputs), before, full, rows, live.rows_run)
+
+    def _known(self, evidence: Evidence) -> Outputs | None:
+        """What a stage has already heard from the model: for the trace of a request that gets no answer."""
+        known = evidence.live.known
+        if known is None or evidence.rows.all():
+            return known
+        return known.spread(evidence.rows) if evidence.rows.any() else None
 
     def _before(self, batch: Batch, evidence: Evidence) -> Outputs:
         """The undefended answer; rows refused for certain hold zeros, unless the endpoint only watches."""

@@ -113,9 +113,10 @@ class Judged:
     """A batch, judged: all that the answer and the trace need.
 
     `outputs` is the final answer (from the purified input where a flagged row was purified; rejected rows hold the
-    undefended answer and must not be disclosed), None when every row was rejected before the model ran.
-    `before` is the model's answer to the rows as they came, `purified` their purified input; both None when nothing
-    was purified. `purified_rows` is a mask of rows answered from `purified`.
+    undefended answer and must not be disclosed), None when every row was rejected.
+    `before` is the model's answer to the rows as they came, for the trace, where it is not `outputs`: rows were
+    purified, or all rejected after a stage had asked the model. `purified` is their purified input, None when nothing
+    was purified; `purified_rows` is a mask of rows answered from it.
     """
 
     batch: Batch

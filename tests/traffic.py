@@ -36,7 +36,7 @@ class Linear:
         return Batch(tensors["x"])
 
     def predict(self, batch: Batch) -> Outputs:
-        logits = batch.x.reshape(len(batch), -1) @ self._weights
+        logits: Array = batch.x.reshape(len(batch), -1) @ self._weights
         return Outputs({"logits": logits}, logits, None)
 
 

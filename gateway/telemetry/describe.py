@@ -126,6 +126,8 @@ def _pick(verdicts: Verdicts) -> Array:
 def _row_evidence(judged: Judged, rows: Array) -> tuple[RowEvidence, ...]:
     verdicts = judged.verdicts
     before = _answers(judged.before or judged.outputs, rows)
+    unseen = (verdicts.statistic == 0.0) & (verdicts.actions == Action.REJECT)  # stopped before the model
+    before = tuple(None if hidden else answer for hidden, answer in zip(unseen[rows].tolist(), before, strict=True))
     purified = np.zeros(len(verdicts), dtype=bool) if judged.purified_rows is None else judged.purified_rows
     after = _answers(judged.outputs, rows) if purified.any() else before
     names = (*(stage.name for stage in verdicts.stages), None)  # -1, no stage spoke, is the last one

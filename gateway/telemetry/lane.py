@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from threading import Lock
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Place(Enum):
+class Place(IntEnum):
     """What became of an item: taken whole, taken without its payload, or not taken."""
 
-    WHOLE = "whole"
-    BARE = "bare"
-    REFUSED = "refused"
+    WHOLE = 0
+    BARE = 1
+    REFUSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Lane(Generic[T]):
         self._all = _Held()
         self._by_principal: dict[str, _Held] = {}
         self._lock = Lock()
-        self.counts: Counter[Place] = Counter()
+        self.counts = [0, 0, 0]  # by Place
 
     def __len__(self) -> int:
         return len(self._queue)
