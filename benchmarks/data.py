@@ -6,6 +6,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ def shared(name: str) -> Path:
     return path
 
 
-def to_grid(x: npt.NDArray[np.floating]) -> Images:
+def to_grid(x: npt.NDArray[np.floating[Any]]) -> Images:
     """The nearest values k/255 in [0, 1]: what survives being stored as an 8-bit image."""
     return from_bytes(np.rint(np.clip(x, 0.0, 1.0) * 255.0).astype(np.uint8))
 

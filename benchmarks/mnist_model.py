@@ -67,9 +67,9 @@ def fit(network: nn.Module, train: Labeled, epochs: int = EPOCHS) -> None:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     network.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(train), generator=order)[: steps // epochs * BATCH_ROWS].split(BATCH_ROWS):
+        for rows in torch.randperm(len(train), generator=order)[: steps // epochs * BATCH_ROWS].split(BATCH_ROWS):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()
+            nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
 
@@ -94,6 +94,7 @@ def export(network: nn.Module, path: Path) -> None:
 
 def predict(network: nn.Module, x: Images, batch_rows: int = 512) -> Labels:
     """The class of each row, (n,)."""
+    starts = range(0, len(x), batch_rows)
     with torch.no_grad():
-        parts = [network(part).argmax(1).numpy() for part in torch.from_numpy(x).split(batch_rows)]
-    return np.concatenate(parts).astype(np.int64)
+        parts = [network(torch.from_numpy(x[start : start + batch_rows])).argmax(1).numpy() for start in starts]
+    return np.asarray(np.concatenate(parts), dtype=np.int64)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -142,10 +143,8 @@ async def drive(order: Order) -> Burst:
     loop = asyncio.get_running_loop()
     connections = []
     for index in range(order.connections):
-        first = index * len(requests) // order.connections
-        _, connection = await loop.create_connection(
-            lambda first=first: Connection(requests, first), "127.0.0.1", order.port
-        )
+        make = partial(Connection, requests, index * len(requests) // order.connections)
+        _, connection = await loop.create_connection(make, "127.0.0.1", order.port)
         connections.append(connection)
     await _run(connections, order.warm_s, order.max_requests)
     servers = [psutil.Process(pid) for pid in order.pids]

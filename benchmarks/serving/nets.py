@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from benchmarks.data import SIDE, Images, smooth_images
 
 CLASSES = 10
 
-Vector = npt.NDArray[np.floating]
+Vector = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,14 @@ def _head(effort: Effort, facts: dict[str, Any], command: str) -> str:
 
 {machine.sentence(facts)}
 
-One interleaved run of {rounds}: all servers are up (one worker each, 127.0.0.1, onnxruntime on one thread), one is under
-load at a time, and a round visits every server and number of connections in an order of its own, {effort.measure_s:g} s each.
-One row of 1x28x28 a request, keep-alive, one request on its way for each connection; the load client is a process of
-its own. Numbers are medians over rounds with (smallest–largest); ratios are taken round by round. CPU is the time of
-all of a server's processes. All systems run the same ONNX file and were checked to answer as it does; the rows sent are
-honest ones that calibration never saw. Bodies: raw bytes for the limit, binary tensors of the Open Inference Protocol
-for watchgate, JSON where a server's HTTP endpoint takes nothing else; "sent JSON" is watchgate with the very bodies
-that MLServer gets."""
+One interleaved run of {rounds}: all servers are up (one worker each, 127.0.0.1, onnxruntime on one thread), one
+is under load at a time, and a round visits every server and number of connections in an order of its own, for
+{effort.measure_s:g} s each. One row of 1x28x28 a request, keep-alive, one request on its way for each connection; the
+load client is a process of its own. Numbers are medians over rounds with (smallest–largest); ratios are taken round by
+round. CPU is the time of all of a server's processes. All systems run the same ONNX file and were checked to answer as
+it does; the rows sent are honest ones that calibration never saw. Bodies: raw bytes for the limit, binary tensors of
+the Open Inference Protocol for watchgate, JSON where a server's HTTP endpoint takes nothing else; "sent JSON" is
+watchgate with the very bodies that MLServer gets."""
 
 
 def _chapter(run: Measured) -> str:
