@@ -94,25 +94,31 @@ def drafting(bundle: Path, endpoint: str) -> Iterator[Draft]:
     final = bundle / _folder_name(endpoint)
     try:
         bundle.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{final.name}-", dir=bundle, ignore_cleanup_errors=True) as work:
-            draft = Draft(Path(work) / "new")
-            draft.folder.mkdir()
-            yield draft
-            _swap(draft.folder, final, Path(work) / "old")
+        work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=bundle))
+        draft = Draft(work / "new")
+        draft.folder.mkdir()
     except OSError as error:
         raise BundleError(f"{final}: can't be written: {error.strerror or error}") from error
+    try:
+        yield draft
+        _swap(draft.folder, final, work / "old")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _swap(new: Path, final: Path, old: Path) -> None:
-    replaced = final.exists()
-    if replaced:
-        final.rename(old)
     try:
-        new.rename(final)
-    except OSError:
+        replaced = final.exists()
         if replaced:
-            old.rename(final)
-        raise
+            final.rename(old)
+        try:
+            new.rename(final)
+        except OSError:
+            if replaced:
+                old.rename(final)
+            raise
+    except OSError as error:
+        raise BundleError(f"{final}: can't be replaced: {error.strerror or error}") from error
 
 
 class Bundle:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import spatial, special
 
-from gateway.training.data import Rows
 from gateway.training.passes import chunks
 from models.backend import Outputs
 from models.batch import Array
@@ -28,15 +27,8 @@ _MIN_COPIES = 3
 _BY_HEART, _NO_DOUBT, _MIN_ROWS = 0.995, 0.99, 100
 
 
-def signs(reference: Rows, holdout: Rows, ours: Outputs | None, theirs: Outputs | None, seed: int) -> list[str]:
-    """What speaks for it, a sentence each; `ours` and `theirs` are the model's outputs for reference and holdout."""
-    found = [_copies(reference.batch.x, holdout.batch.x, seed)]
-    if ours is not None and theirs is not None:
-        found.append(_memory(_losses(ours, reference.y), _losses(theirs, holdout.y)))
-    return [sign for sign in found if sign is not None]
-
-
-def _copies(reference: Array, holdout: Array, seed: int) -> str | None:
+def copies(reference: Array, holdout: Array, seed: int) -> list[str]:
+    """A sentence if too many holdout rows (n, ...) are reference rows (m, ...), else nothing."""
     rng = np.random.default_rng(seed)
     low, high = _projected(reference, holdout, rng)
     tree = spatial.KDTree(low)
@@ -45,12 +37,9 @@ def _copies(reference: Array, holdout: Array, seed: int) -> str | None:
     copied = _near(tree, high[asked], neighbor=1)
     native = _near(tree, low[twins], neighbor=2)  # the first is the row itself
     if copied < _MIN_COPIES or not _more(copied, len(asked), native, len(twins)):
-        return None
-    expected = native / len(twins)
-    return (
-        f"{copied} of {len(asked)} holdout rows are also in the reference, where {expected * len(asked):.0f} "
-        "would be usual for this data"
-    )
+        return []
+    usual = native / len(twins) * len(asked)
+    return [f"{copied} of {len(asked)} holdout rows are also in the reference, where {usual:.0f} would be usual"]
 
 
 def _near(tree: spatial.KDTree, rows: Array, neighbor: int) -> int:
@@ -68,8 +57,8 @@ def _projected(reference: Array, holdout: Array, rng: np.random.Generator) -> tu
         np.concatenate([(_flat(part[rows]) - center) @ directions for rows in chunks(len(part), _MOST_ROWS)])
         for part in (reference, holdout)
     )
-    scale = low.std(axis=0)
-    scale[~(scale > 0.0)] = 1.0
+    scale = np.subtract(*np.percentile(low, [75.0, 25.0], axis=0))
+    scale = np.where(scale > 0.0, scale, 1.0)
     return low / scale, high / scale
 
 
@@ -99,12 +88,14 @@ def _losses(outputs: Outputs, y: Array | None) -> Array | None:
     return loss
 
 
-def _memory(ours: Array | None, theirs: Array | None) -> str | None:
+def memory(reference: Outputs, y: Array | None, holdout: Outputs, holdout_y: Array | None) -> list[str]:
+    """A sentence if the model knows the holdout as well as a reference that it knows by heart, else nothing."""
+    ours, theirs = _losses(reference, y), _losses(holdout, holdout_y)
     if ours is None or theirs is None or min(len(ours), len(theirs)) < _MIN_ROWS:
-        return None
+        return []
     right, sure = float((ours < np.log(2.0)).mean()), float(np.exp(-ours.mean()))
     if right < _BY_HEART or sure < _NO_DOUBT:
-        return None
+        return []
     both = np.concatenate([theirs, ours])
     ranks = np.searchsorted(np.sort(both), both, side="left") + np.searchsorted(np.sort(both), both, side="right")
     n, m = len(theirs), len(ours)
@@ -112,8 +103,6 @@ def _memory(ours: Array | None, theirs: Array | None) -> str | None:
     z = (above - 0.5) / np.sqrt((n + m + 1.0) / (12.0 * n * m))
     worse = theirs.mean() > 1.5 * ours.mean() + 1e-4  # a few clear errors, which ranks hardly show
     if z > 1.645 or (theirs >= np.log(2.0)).mean() > 1.0 - _BY_HEART or worse:
-        return None
-    return (
-        f"the model is as sure of the holdout as of the reference (loss {theirs.mean():.2g} and {ours.mean():.2g}), "
-        "which it knows by heart"
-    )
+        return []
+    losses = f"(loss {theirs.mean():.2g} and {ours.mean():.2g})"
+    return [f"the model is as sure of the holdout as of the reference {losses}, which it knows by heart"]
