@@ -147,11 +147,16 @@ class StateConfig(Strict):
 
 
 class TelemetryConfig(Strict):
-    """`otlp` is an OTLP/HTTP base URL (http://host:4318); null: OTEL_EXPORTER_OTLP_* if set, else no export."""
+    """`otlp` is an OTLP/HTTP base URL (http://host:4318); null: OTEL_EXPORTER_OTLP_* if set, else no export.
+
+    `metrics` says who may read /metrics on the protected endpoint, whose numbers tell an attacker what was flagged and
+    by which stage: programs on this machine, all, or nobody.
+    """
 
     otlp: str | None = None
     sample_clean: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     service_name: str = "watchgate"
+    metrics: Literal["local", "all", "off"] = "local"
 
 
 class Config(Strict):

@@ -1,0 +1,1 @@
+"""Bytes to rows and back: Open Inference Protocol v2, plain JSON, images. Every refusal lives here. Pure."""

@@ -1,0 +1,235 @@
+"""The gateway's ASGI app: routes, bodies, answers. Knows no BentoML, and no web framework either: both cost too much.
+
+    GET  /v2                                          what this server is
+    GET  /v2/health/live, /v2/health/ready            200; ready is 503 while shutting down
+    GET  /v2/models/{m}[/versions/{v}]                inputs and outputs
+    GET  /v2/models/{m}[/versions/{v}]/ready
+    POST /v2/models/{m}[/versions/{v}]/infer          Open Inference Protocol, JSON or binary
+    POST /predict                                     plain JSON rows, or one image
+    GET  /metrics                                     Prometheus; `telemetry.metrics` says to whom
+
+Every answer carries a server-made id in the header `x-watchgate-id`, which is also its trace's id.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qs
+
+from gateway.asgi import Receive, Scope, Send
+from gateway.body import Bodies, Disconnected
+from gateway.call import Call
+from gateway.chain import StageFailed
+from gateway.config import Config
+from gateway.endpoint import Endpoint
+from gateway.errors import NotFound, Refusal, Rejected, TooLarge, Unavailable
+from gateway.judging import Served
+from gateway.pages import pages, paths, readiness
+from gateway.scrape import Scrape, is_local
+from gateway.telemetry.observation import Recorder
+from gateway.verdict import Judged
+from gateway.wire import envelope, plain
+from gateway.wire.response import JSON, Header
+from models.batch import Arrays
+
+INFER = "/v2/models/{model}/infer"
+PREDICT = "/predict"
+TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+NOBODY = ""  # endpoint of refusals before one is known
+_log = logging.getLogger("watchgate")
+
+Reply = tuple[int, list[Header], bytes]
+Handler = Callable[[Call, Receive], Awaitable[Reply]]
+
+
+def build(config: Config, endpoints: Mapping[str, Endpoint], recorder: Recorder) -> App:
+    """The app that serves these endpoints and tells the recorder of every verdict."""
+    return App(config, {name: Served(endpoint) for name, endpoint in endpoints.items()}, recorder)
+
+
+class App:
+    """An ASGI application."""
+
+    def __init__(self, config: Config, endpoints: Mapping[str, Served], recorder: Recorder) -> None:
+        self._endpoints = endpoints
+        self._recorder = recorder
+        self._metrics = config.telemetry.metrics
+        self._scrape = Scrape(
+            config.state.path / "metrics", tuple(endpoints.values()), getattr(recorder, "stats", dict)
+        )
+        limits = [served.limits for served in endpoints.values()]
+        self._max_body_bytes = max(each.max_body_bytes for each in limits)
+        self._bodies = Bodies(max(each.timeout_ms for each in limits) / 1e3)
+        self._infer_paths = {f"{path}/infer": served for served in endpoints.values() for path in paths(served)}
+        self._pages = pages(endpoints)
+        self._readiness = readiness(endpoints)
+        self._draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the server's lifespan."""
+        if scope["type"] == "http":
+            served = self._infer_paths.get(scope["path"])
+            if served is not None and scope["method"] == "POST":
+                await self._answer(Call(scope, INFER, served), receive, send, self._infer)
+            else:
+                await self._answer(Call(scope, scope["path"], None), receive, send, self._route)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def start(self) -> None:
+        """Begins to keep numbers on disk; call it in the event loop."""
+        self._scrape.start()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuses new requests, answers those that were accepted, and writes the last numbers."""
+        self._draining = True
+        for served in self._endpoints.values():
+            await served.batcher.drain(timeout_s)
+        self._scrape.close()
+
+    async def _answer(self, call: Call, receive: Receive, send: Send, handler: Handler) -> None:
+        try:
+            status, headers, body = await handler(call, receive)
+        except Refusal as refusal:
+            status, headers, body = call.refusal(refusal)
+            self._count_refusal(call, refusal)
+        except Disconnected:
+            return
+        except Exception:
+            _log.exception("request %s failed", call.id)
+            status, headers, body = call.failure()
+        headers.append((b"x-watchgate-id", call.id.encode()))
+        if call.served is not None:
+            call.served.meter.answered(status, (time.time_ns() - call.started_ns) / 1e9)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _infer(self, call: Call, receive: Receive) -> Reply:
+        served = call.served
+        assert served is not None  # the route was found by its endpoint
+        seen = call.envelope = envelope.read(call.scope["headers"])
+        envelope.check(seen, envelope.TENSORS, served.limits.max_body_bytes)
+        body = await self._body(call, receive, served.limits.max_body_bytes)
+        plan, tensors = served.reader.read(body, seen.header_bytes)
+        judged, worst = await self._judged(call, served, tensors, plan.id)
+        try:
+            headers, content = served.writer.write(judged, worst, plan.wanted, plan.id)
+        except Rejected as refusal:
+            return self._told(call, served, judged, worst, call.refusal(refusal))
+        return self._told(call, served, judged, worst, (200, headers, content))
+
+    async def _predict(self, call: Call, receive: Receive) -> Reply:
+        seen = call.envelope = envelope.read(call.scope["headers"])
+        envelope.check(seen, envelope.PLAIN | envelope.IMAGES, self._max_body_bytes)
+        body = await self._body(call, receive, self._max_body_bytes)
+        named = parse_qs(call.scope.get("query_string", b"").decode("latin-1")).get("endpoint", [""])[-1]
+        if seen.media in envelope.IMAGES:
+            served = call.served = self._named(named, body)
+            tensors = plain.image(served.signature, body)
+        else:
+            request = plain.parse(body)
+            served = call.served = self._named(request.endpoint or named, body)
+            tensors = plain.tensors(served.signature, request)
+        judged, worst = await self._judged(call, served, tensors, "")
+        try:
+            content = served.writer.plain(judged, worst, call.id)
+        except Rejected as refusal:
+            return self._told(call, served, judged, worst, call.refusal(refusal))
+        return self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
+
+    async def _body(self, call: Call, receive: Receive, max_bytes: int) -> bytes:
+        if self._draining:
+            raise Unavailable("the gateway is shutting down")
+        body = await self._bodies.read(receive, max_bytes)
+        call.body_bytes = len(body)
+        return body
+
+    def _named(self, name: str, body: bytes) -> Served:
+        if not name and len(self._endpoints) == 1:
+            name = next(iter(self._endpoints))
+        served = self._endpoints.get(name)
+        if served is None:
+            raise NotFound(f"endpoint: expected one of {', '.join(self._endpoints)}, found {name[:64]!r}")
+        if len(body) > served.limits.max_body_bytes:
+            raise TooLarge(f"body: expected at most {served.limits.max_body_bytes} bytes, found {len(body)}")
+        return served
+
+    async def _judged(self, call: Call, served: Served, tensors: Arrays, request_id: str) -> tuple[Judged, int]:
+        call.request_id = request_id or None
+        try:
+            judged = await served.batcher.submit(served.batch(tensors))
+        except StageFailed as exc:
+            self._offer(call, served, None, Unavailable.status, str(exc))
+            raise Unavailable("the request could not be judged") from exc
+        verdicts = judged.verdicts
+        worst = int(verdicts.actions.max())
+        served.meter.judged(verdicts, worst)
+        return judged, worst
+
+    def _told(self, call: Call, served: Served, judged: Judged, worst: int, reply: Reply) -> Reply:
+        """The reply, once the recorder has the verdict: what isn't on record is not answered where it matters."""
+        if self._offer(call, served, judged, reply[0]):
+            return reply
+        served.meter.dropped["kept" if worst else "clean"] += 1
+        if worst and served.enforcing:
+            raise Unavailable("the record of verdicts is full")
+        return reply
+
+    def _offer(self, call: Call, served: Served, judged: Judged | None, status: int, error: str | None = None) -> bool:
+        try:
+            return self._recorder.offer(call.observation(served.info, judged, status, error))
+        except Exception:  # beside the path: lost and counted, never in the way
+            _log.exception("the recorder failed on request %s", call.id)
+            return False
+
+    def _count_refusal(self, call: Call, refusal: Refusal) -> None:
+        meters = [call.served.meter] if call.served is not None else []
+        for meter in meters:
+            meter.refusals[type(refusal).__name__] += 1
+
+    async def _route(self, call: Call, receive: Receive) -> Reply:
+        path = call.route
+        if path == PREDICT:
+            call.allow("POST")
+            return await self._predict(call, receive)
+        known = path in self._pages or path in self._readiness or path == "/metrics"
+        call.route = path if known else "unknown"
+        if path in self._infer_paths:
+            call.allow("POST")
+        if not known:
+            raise NotFound(_unknown(path))
+        call.allow("GET")
+        return self._page(call, path)
+
+    def _page(self, call: Call, path: str) -> Reply:
+        if path == "/metrics":
+            if self._metrics == "off" or (self._metrics == "local" and not is_local(call.principal)):
+                raise NotFound(_unknown(path))
+            content = self._scrape.page()
+            return 200, call.headers(TEXT, content), content
+        if path in self._readiness and self._draining:
+            raise Unavailable("the gateway is shutting down")
+        content = self._pages.get(path, b'{"ready":true}')
+        return 200, call.headers(JSON, content), content
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The lifespan protocol, for servers that run the app by itself."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.drain(20.0)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _unknown(path: str) -> str:
+    parts = path.split("/")
+    if path.startswith("/v2/models/") and len(parts) > 3:
+        version = f" in version {parts[5][:64]!r}" if len(parts) > 5 and parts[4] == "versions" else ""
+        return f"no model {parts[3][:64]!r}{version} with {path[:128]!r} here"
+    return f"nothing at {path[:128]!r}"

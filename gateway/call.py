@@ -1,0 +1,83 @@
+"""One request as the app sees it, and the observation it becomes."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from gateway.asgi import Scope
+from gateway.errors import MethodNotAllowed, Refusal
+from gateway.judging import Served
+from gateway.telemetry.observation import ChainInfo, Observation
+from gateway.verdict import Judged
+from gateway.wire.envelope import Envelope
+from gateway.wire.response import JSON, Header, error_body
+
+UNREAD = Envelope()
+
+
+class Call:
+    """Who asked what, since when. `id` is 16 random bytes in hex: the trace's id as well."""
+
+    __slots__ = ("body_bytes", "envelope", "id", "request_id", "route", "scope", "served", "started_ns")
+
+    def __init__(self, scope: Scope, route: str, served: Served | None) -> None:
+        self.started_ns = time.time_ns()
+        self.id = os.urandom(16).hex()
+        self.scope = scope
+        self.route = route
+        self.served = served
+        self.envelope = UNREAD
+        self.body_bytes = -1  # unread
+        self.request_id: str | None = None
+
+    @property
+    def principal(self) -> str:
+        """Who calls: the peer's address, empty where the socket has none."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def allow(self, method: str) -> None:
+        """Raises MethodNotAllowed for any other method."""
+        if self.scope["method"] != method:
+            raise MethodNotAllowed(f"expected {method}, found {self.scope['method'][:16]}")
+
+    def headers(self, media: Header, body: bytes) -> list[Header]:
+        """The headers of an answer with this body."""
+        return [media, (b"content-length", b"%d" % len(body))]
+
+    def refusal(self, refusal: Refusal) -> tuple[int, list[Header], bytes]:
+        """The answer to a request that is refused. A body that wasn't read to its end closes the connection."""
+        body = error_body(str(refusal), self.id)
+        headers = self.headers(JSON, body)
+        if refusal.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
+        if isinstance(refusal, MethodNotAllowed):
+            headers.append((b"allow", str(refusal).split()[1].rstrip(",").encode()))
+        if self.body_bytes < 0 and self.scope["method"] == "POST":
+            headers.append((b"connection", b"close"))
+        return refusal.status, headers, body
+
+    def failure(self) -> tuple[int, list[Header], bytes]:
+        """The answer when the gateway itself is at fault."""
+        body = error_body("the gateway failed; its log says why", self.id)
+        return 500, [*self.headers(JSON, body), (b"connection", b"close")], body
+
+    def observation(self, chain: ChainInfo, judged: Judged | None, status: int, error: str | None) -> Observation:
+        """What the recorder is told."""
+        seen = self.envelope
+        return Observation(
+            self.id,
+            chain,
+            self.started_ns,
+            time.time_ns(),
+            self.principal,
+            self.route,
+            status,
+            judged,
+            error,
+            self.request_id,
+            seen.traceparent,
+            seen.user_agent,
+            self.body_bytes,
+        )

@@ -1,0 +1,101 @@
+"""One file of numbers a worker, and their sum over all workers that serve one state folder.
+
+`<id>.json` holds a worker's numbers; `<id>.lock` is locked for as long as it lives. A file whose lock is free belongs
+to a dead worker: the next to start adds it to `retired.json`. Writers replace files whole, readers hold a shared lock
+on `lock` so that nobody folds files away while they add them up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from gateway.metrics import GAUGES, Key, Numbers, added
+
+_RETIRED = "retired"
+
+
+class Tally:
+    """This worker's share in a folder of numbers."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.id = f"worker-{uuid.uuid4().hex}"
+        self._alive: IO[bytes] | None = None
+        with self._locked(fcntl.LOCK_EX):
+            self._alive = _try_lock(self._path(self.id, "lock"))
+            self._retire()
+
+    def write(self, numbers: Numbers) -> None:
+        """Puts this worker's numbers on disk."""
+        _dump(self._path(self.id, "json"), numbers)
+
+    def total(self) -> Numbers:
+        """The sum over all workers, dead ones included (without their gauges)."""
+        with self._locked(fcntl.LOCK_SH):
+            return added(_load(path) for path in self.folder.glob("*.json"))
+
+    def close(self) -> None:
+        """Leaves the numbers behind for the next worker to fold in."""
+        if self._alive is not None:
+            self._alive.close()
+            self._alive = None
+
+    def _retire(self) -> None:
+        dead = []
+        for path in self.folder.glob("worker-*.lock"):
+            held = _try_lock(path)
+            if held is not None:
+                held.close()
+                dead.append(path)
+        if not dead:
+            return
+        files = [path.with_suffix(".json") for path in dead]
+        kept = added([_load(self._path(_RETIRED, "json")), *map(_load, files)])
+        _dump(self._path(_RETIRED, "json"), {each: v for each, v in kept.items() if each[0] not in GAUGES})
+        for path in (*files, *dead):
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return self.folder / f"{name}.{suffix}"
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        with (self.folder / "lock").open("ab") as file:
+            fcntl.flock(file, how)
+            yield
+
+
+def _try_lock(path: Path) -> IO[bytes] | None:
+    """The open and locked file; None while a living worker holds it."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _dump(path: Path, numbers: Numbers) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps([[name, dict(labels), value] for (name, labels), value in numbers.items()]))
+    os.replace(draft, path)
+
+
+def _load(path: Path) -> Numbers:
+    try:
+        rows = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    found: dict[Key, float] = {}
+    for name, labels, value in rows:
+        found[name, tuple(sorted(labels.items()))] = value
+    return found

@@ -1,0 +1,142 @@
+"""An answer: outputs as JSON or binary tensors, rejected rows blanked, and what callers may see of the verdict.
+
+Float values that aren't finite become `null` in JSON: standard JSON has no NaN, and clients read null as NaN.
+The `verdict` tensor (BYTES, one word a row), and with `disclose: scores` the `p_value` tensor (FP64), are there when
+asked for by name, and in answers with all outputs whenever a row is not allowed: answers to allowed rows are what
+the model alone would give. A request that names its outputs and has rejected rows gets `verdict` too: NaN alone could
+be the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from gateway.errors import Rejected
+from gateway.verdict import Action, Judged
+from gateway.wire import binarydata
+from gateway.wire.request import Wanted
+from gateway.wire.signature import Signature
+from models.backend import DATATYPES
+from models.batch import Array
+
+Header = tuple[bytes, bytes]
+JSON: Header = (b"content-type", b"application/json")
+BINARY: Header = (b"content-type", b"application/octet-stream")
+WORDS = np.array([action.word for action in Action], dtype=object)
+REFUSED = "the request was rejected"
+
+_encode = msgspec.json.Encoder().encode
+_DATATYPE_OF = {dtype: name for name, dtype in DATATYPES.items()}
+
+
+class Writer:
+    """Writes an endpoint's answers."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self._start = b'{"model_name":%b,"model_version":%b,"outputs":[' % (
+            _encode(signature.endpoint),
+            _encode(signature.version),
+        )
+        self._datatypes = {spec.name: spec.datatype for spec in signature.outputs.values()}
+        self._heads: dict[str, bytes] = {}
+
+    def write(self, judged: Judged, worst: int, wanted: Wanted, request_id: str) -> tuple[list[Header], bytes]:
+        """Headers and body of the answer.
+
+        `worst` is the largest action of the rows.
+
+        Raises:
+            Rejected: every row was rejected, or any was and the caller may not know which.
+        """
+        outputs = self.outputs(judged, worst)
+        start = self._start if not request_id else b'{"id":%b,%b' % (_encode(request_id), self._start[1:])
+        heads: list[bytes] = []
+        blobs: list[bytes] = []
+        for name, binary in self._names(wanted, worst):
+            values = outputs[name] if name in outputs else self._told(name, judged)
+            heads.append(self._tensor(name, values, binary, blobs))
+        text = b"%b%b]}" % (start, b",".join(heads))
+        if not blobs:
+            return [JSON, (b"content-length", b"%d" % len(text))], text
+        body = b"".join((text, *blobs))
+        length = (b"inference-header-content-length", b"%d" % len(text))
+        return [BINARY, length, (b"content-length", b"%d" % len(body))], body
+
+    def plain(self, judged: Judged, worst: int, server_id: str) -> bytes:
+        """The body of an answer from /predict: `{"id", "endpoint", "outputs": {name: rows}}`, and the verdict words.
+
+        Raises:
+            Rejected: as for `write`.
+        """
+        told: dict[str, Any] = {"id": server_id, "endpoint": self.signature.endpoint}
+        told["outputs"] = {name: values.tolist() for name, values in self.outputs(judged, worst).items()}
+        for name in self.signature.extras:
+            told[name] = self._told(name, judged).tolist()
+        return _encode(told)
+
+    def outputs(self, judged: Judged, worst: int) -> Mapping[str, Array]:
+        """The model's output tensors with rejected rows blanked."""
+        if worst < Action.REJECT and judged.outputs is not None:
+            return judged.outputs.tensors
+        rejected = judged.verdicts.actions == Action.REJECT
+        if judged.outputs is None or self.signature.disclose == "none" or rejected.all():
+            raise Rejected(REFUSED)
+        return {name: blanked(values, rejected) for name, values in judged.outputs.tensors.items()}
+
+    def _names(self, wanted: Wanted, worst: int) -> Iterator[tuple[str, bool]]:
+        extras = self.signature.extras
+        if wanted.names is None:
+            yield from ((name, wanted.binary) for name in self._datatypes)
+            if worst:
+                yield from ((name, wanted.binary) for name in extras)
+            return
+        yield from wanted.names
+        if worst == Action.REJECT and extras and all(name != self.signature.verdict for name, _ in wanted.names):
+            yield self.signature.verdict, wanted.binary
+
+    def _told(self, name: str, judged: Judged) -> Array:
+        if name == self.signature.verdict:
+            return WORDS[judged.verdicts.actions]
+        return np.asarray(judged.verdicts.p_value, dtype=np.float64)
+
+    def _tensor(self, name: str, values: Array, binary: bool, blobs: list[bytes]) -> bytes:
+        head = self._heads.get(name)
+        if head is None:
+            datatype = self._datatypes.get(name) or _DATATYPE_OF.get(values.dtype, "BYTES")
+            head = self._heads[name] = b'{"name":%b,"datatype":"%b","shape":[' % (_encode(name), datatype.encode())
+        shape = ",".join(map(str, values.shape)).encode()
+        if not binary:
+            data = _encode([_text(v) for v in values.flat] if values.dtype == object else values.reshape(-1).tolist())
+            return b'%b%b],"data":%b}' % (head, shape, data)
+        blob = binarydata.pack(values)
+        blobs.append(blob)
+        return b'%b%b],"parameters":{"binary_data_size":%d}}' % (head, shape, len(blob))
+
+
+def blanked(values: Array, rows: Array) -> Array:
+    """A copy in which `rows` hold NaN, the integer type's minimum, false or an empty string."""
+    copy = values.copy()
+    kind = values.dtype.kind
+    blank: Any = ""
+    if kind == "f":
+        blank = np.nan
+    elif kind in "iu":
+        blank = np.iinfo(values.dtype).min
+    elif kind == "b":
+        blank = False
+    copy[rows] = blank
+    return copy
+
+
+def error_body(text: str, server_id: str) -> bytes:
+    """The body of every refusal."""
+    return _encode({"error": text, "id": server_id})
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
