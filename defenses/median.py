@@ -28,13 +28,12 @@ class Median:
     name: str
     size: int
     axes: tuple[int, ...]
+    mirror: Array  # (padded row shape) for each value of the padded row, where in the row it comes from
     missing: bool = False
 
     def apply(self, x: Array) -> Array:
         """(n, *row shape), same dtype."""
-        before = self.size // 2
-        width = [(before, self.size - 1 - before) if axis in self.axes else (0, 0) for axis in range(x.ndim)]
-        padded = np.pad(x, width, mode="symmetric")
+        padded = x.reshape(len(x), -1).take(self.mirror.ravel(), axis=1).reshape(len(x), *self.mirror.shape)
         if self.missing:
             return self._with_missing(x, padded)
         if len(self.axes) == 2 and self.size == 2:
@@ -104,4 +103,7 @@ class MedianSpec(PurifierSpec):
         self.refuse_unsuitable(spec)
         if spec.kind == "series" and self.size % 2 == 0:
             raise Unsuitable(f"median needs an odd `size` along a series, not {self.size}")
-        return Median(f"median-{self.size}", self.size, smooth_axes(spec), spec.missing)
+        axes, before = smooth_axes(spec), self.size // 2
+        width = [(before, self.size - 1 - before) if 1 + i in axes else (0, 0) for i in range(len(spec.shape))]
+        mirror = np.pad(np.arange(spec.size).reshape(spec.shape), width, mode="symmetric")
+        return Median(f"median-{self.size}", self.size, axes, mirror, spec.missing)

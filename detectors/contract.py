@@ -1,4 +1,8 @@
-"""What every honest row keeps to: the stated bounds, the learned range, the value lattice. Runs before the model."""
+"""What every honest row keeps to: the stated bounds, the learned range, the value lattice. Runs before the model.
+
+The rules are ours; that adversarial pixels betray themselves by leaving the grid that real ones lie on was noted by
+Xu, Evans, Qi (Feature Squeezing, NDSS 2018) and is used against carelessly made attacks.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,59 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from detectors import lattice
 from detectors.base import Detector, DetectorSpec, Reference, View
 from detectors.calibration import CERTAIN
+from detectors.rules import Rules, cast, learn
 from models.batch import Array, Arrays, InputSpec
+
+_MOST_SCORE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """0 inside the learned range; beyond it, by how many ranges; `CERTAIN` outside the stated bounds."""
+    """0 for a normal row; beyond the learned range, by how many ranges; `CERTAIN` for what no honest row does.
 
-    low: Array
+    A batch that keeps every rule, and so nearly every batch, costs one comparison with the inner box and one pass over
+    the grid. Only else the rules are looked at value by value.
+    """
+
+    rules: Rules
+    low: Array  # (values,) the inner box: range and bounds together
     high: Array
-    bounds: tuple[float, float]
-    missing: bool
     name: str = "contract"
 
     def score(self, view: View) -> Array:
         """(n,) float32."""
-        x = view.x.reshape(len(view), -1).astype(np.float64)
-        width = np.where(self.high > self.low, self.high - self.low, 1.0)
-        beyond = np.fmax(np.fmax(self.low - x, x - self.high) / width, 0.0).max(axis=1)
-        broken = (x < self.bounds[0]) | (x > self.bounds[1]) | np.isinf(x)
-        if not self.missing:
-            broken |= np.isnan(x)
-        return np.where(broken.any(axis=1), CERTAIN, np.minimum(beyond, 1e9)).astype(np.float32)
+        x = cast(view.x.reshape(len(view), -1))
+        if self._plain(x):
+            return np.zeros(len(x), dtype=np.float32)
+        excess, broken = self.rules.check(x)
+        score: Array = np.minimum(excess.max(axis=1), _MOST_SCORE)
+        score[broken.any(axis=1)] = CERTAIN
+        return score.astype(np.float32)
+
+    def _plain(self, x: Array) -> bool:
+        """Whether every rule is kept for sure: False only means that a closer look is needed."""
+        inside = x >= self.low
+        inside &= x <= self.high
+        if not inside.all() or self.rules.sets is not None:
+            return False
+        if self.rules.per_step is None:
+            return True
+        t = x - self.rules.origin
+        t *= self.rules.per_step
+        t -= np.rint(t)
+        flat = t.ravel()
+        return bool(flat.dot(flat) < lattice.TOLERANCE**2)  # then no single one is off by more
+
+    def explain(self, x: Array) -> str:
+        """Which rule this row (no batch axis) breaks worst, in words; '' if none."""
+        return self.rules.explain(cast(x.reshape(1, -1)))
 
 
 class ContractSpec(DetectorSpec):
-    """`margin` widens the learned range, in units of it."""
+    """`margin` widens the learned range, in units of it. `range` and `lattice` false: learn no such rule."""
 
     kind: Literal["contract"] = "contract"
     margin: Annotated[float, Field(ge=0.0, le=1e6)] = 0.1
@@ -43,14 +72,38 @@ class ContractSpec(DetectorSpec):
     lattice: Literal["auto", False] = "auto"
 
     def fit(self, reference: Reference) -> Arrays:
-        """The range of every value."""
-        x = reference.view.x.reshape(len(reference.view), -1).astype(np.float64)
-        low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
-        if self.range is False:
-            return {"low": np.full_like(low, -np.inf), "high": np.full_like(high, np.inf)}
-        return {"low": low - self.margin * (high - low), "high": high + self.margin * (high - low)}
+        """The rules.
+
+        Raises:
+            Unsuitable: reference rows themselves lie outside the stated bounds or are not finite.
+        """
+        return learn(
+            cast(reference.view.x.reshape(len(reference.view), -1)),
+            reference.spec,
+            margin=self.margin if self.range else None,
+            with_lattice=bool(self.lattice),
+            seed=reference.seed,
+        )
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
-        """The detector of this range."""
-        bounds = (-np.inf, np.inf) if spec.bounds is None else tuple(spec.bounds)
-        return Contract(arrays["low"], arrays["high"], (bounds[0], bounds[1]), spec.missing)
+        """The detector of these rules; its `explain` says which one a row broke."""
+        rules = Rules.from_arrays(arrays, spec)
+        largest = float(np.finfo(rules.low.dtype).max) ** 0.5  # infinities, and what may overflow, get the closer look
+        low = np.maximum(np.maximum(rules.low, rules.bound_low), -largest).astype(rules.low.dtype)
+        high = np.minimum(np.minimum(rules.high, rules.bound_high), largest).astype(rules.high.dtype)
+        return Contract(rules, low, high)
+
+    def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
+        """What was learned."""
+        step = arrays["step"]
+        on_grid = step > 0.0
+        said = [f"contract: range of {len(step)} values learned from {int(arrays['rows'])} rows"] if self.range else []
+        if on_grid.any():
+            steps = np.unique(step[on_grid])
+            which = f"steps of {steps[0]:.6g}" + (f" to {steps[-1]:.6g}" if len(steps) > 1 else "")
+            said.append(f"contract: {int(on_grid.sum())} of {len(step)} values lie on a grid, {which}")
+        elif self.lattice:
+            said.append("contract: no value lattice found")
+        if len(arrays["set_columns"]):
+            said.append(f"contract: {len(arrays['set_columns'])} columns take only a few values")
+        return tuple(said)
