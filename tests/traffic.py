@@ -36,7 +36,7 @@ class Linear:
         return Batch(tensors["x"])
 
     def predict(self, batch: Batch) -> Outputs:
-        logits: Array = batch.x.reshape(len(batch), -1) @ self._weights
+        logits = np.asarray(batch.x.reshape(len(batch), -1) @ self._weights, dtype=np.float32)
         return Outputs({"logits": logits}, logits, None)
 
 
@@ -47,7 +47,7 @@ class Brightness:
     name: str = "brightness"
 
     def score(self, view: View) -> Array:
-        return np.abs(view.x.reshape(len(view), -1).mean(axis=1) - 0.5).astype(np.float32)
+        return np.asarray(np.abs(view.x.reshape(len(view), -1).mean(axis=1) - 0.5), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Gray:
     name: str = "gray"
 
     def apply(self, x: Array) -> Array:
-        return (x * 0.5 + 0.25).astype(x.dtype)
+        return np.asarray(x * 0.5 + 0.25, dtype=x.dtype)
 
 
 def honest(n: int, seed: int = 0) -> Array:

@@ -32,7 +32,8 @@ class Answer(msgspec.Struct, frozen=True):
 class RowEvidence(msgspec.Struct, frozen=True):
     """One row. `verdict` is what the chain wanted, `action` what was done (they differ in shadow mode).
 
-    `stage` gave the strongest evidence. `after` is the answer to the purified row, None where it was not purified.
+    `stage` gave the strongest evidence; `explanation` are its own words, where it has any. `before` is the model's
+    answer, None where it was not asked; `after` that to the purified row, None where it was not purified.
     """
 
     row: int
@@ -43,6 +44,7 @@ class RowEvidence(msgspec.Struct, frozen=True):
     stage: str | None = None
     before: Answer | None = None
     after: Answer | None = None
+    explanation: str | None = None
 
 
 class StageEvidence(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from models.batch import Array
 FILE = "traces.db"
 _OVERHEAD_BYTES = 300  # columns and index entries of one request, charged to it
 _BUSY_S = 2.0
+_SELECT = "SELECT record, payload FROM requests"
 _INSERT = (
     "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage,"
     " payload, record_bytes, payload_bytes, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -123,16 +124,19 @@ class SqliteStore:
         if after is not None:
             where.append("seq < ?")
             values.append(self._seq(after))
-        condition = " AND ".join(where) or "1"
-        rows = self._db.execute(
-            f"SELECT record, payload FROM requests WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit)
-        )
+        rows = self._db.execute(f"{_SELECT} WHERE {_all(where)} ORDER BY seq DESC LIMIT ?", (*values, limit))
         return [_trace(*row) for row in rows]
+
+    def walk(self, wanted: Filter = EVERYTHING) -> Iterator[Trace]:
+        """See `StateStore.walk`. The open statement holds a snapshot, `arrays` in between reads from it too."""
+        where, values = _where(wanted)
+        for row in self._db.execute(f"{_SELECT} WHERE {_all(where)} ORDER BY seq DESC", values):
+            yield _trace(*row)
 
     def get(self, prefix: str) -> Trace:
         """See `StateStore.get`."""
         rows = self._db.execute(
-            "SELECT record, payload FROM requests WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", (prefix, prefix + "~")
+            f"{_SELECT} WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", (prefix, prefix + "~")
         ).fetchall()
         if not rows:
             raise LookupError(f"no trace has an id that starts with {prefix!r}")
@@ -212,6 +216,10 @@ def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
         where.append(f"verdict IN ({', '.join('?' * len(wanted.verdicts))})")
         values.extend(wanted.verdicts)
     return where, values
+
+
+def _all(tests: Sequence[str]) -> str:
+    return " AND ".join(tests) or "1"
 
 
 def _trace(record: str, payload: PayloadState) -> Trace:

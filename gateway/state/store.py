@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,6 +65,10 @@ class StateStore(Protocol):
         Raises:
             LookupError: no trace has the id `after`.
         """
+        ...
+
+    def walk(self, wanted: Filter = EVERYTHING) -> Iterator[Trace]:
+        """All matching traces, newest first, as they are at the first step."""
         ...
 
     def get(self, prefix: str) -> Trace:

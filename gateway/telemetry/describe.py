@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+import msgspec
 import numpy as np
 
 from gateway.state.record import (
@@ -18,13 +19,14 @@ from gateway.state.record import (
     StageEvidence,
     Word,
 )
-from gateway.telemetry.observation import ChainInfo, Observation, StageInfo
+from gateway.telemetry.observation import ChainInfo, Explain, Observation, StageInfo
 from gateway.verdict import Action, Judged, StageRun, Verdicts
 from models.backend import Outputs
 from models.batch import Array
 
 EVIDENCE_ROWS = 64  # of one request, the most suspicious first; payloads are of these rows only
 _VALUES = 16  # of a row's first output, where the model has no classes
+_EXPLAINED = 8  # rows a request that are put in words
 _TEXT = 256  # characters kept of what a caller wrote
 _WORDS: tuple[Word, ...] = ("allow", "flag", "reject")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -72,7 +74,7 @@ def _record(seen: Observation, judged: Judged, rows: Array, captured: Array) -> 
     wanted = verdicts.shadowed
     worst = int(wanted.max()) if len(wanted) else 0
     facts = {stage.name: stage for stage in seen.chain.stages}
-    evidence = _row_evidence(judged, rows)
+    evidence = _explained(_row_evidence(judged, rows), judged.batch.x, seen.chain)
     return _record_base(
         seen,
         verdict=_WORDS[worst],
@@ -146,6 +148,22 @@ def _row_evidence(judged: Judged, rows: Array) -> tuple[RowEvidence, ...]:
         )
         for row, wanted, action, statistic, p_value, decided, purely, first, second in picked
     )
+
+
+def _explained(evidence: tuple[RowEvidence, ...], x: Array, chain: ChainInfo) -> tuple[RowEvidence, ...]:
+    """The evidence with the deciding stages' own words on the first suspicious rows."""
+    if not chain.explain or not len(x):
+        return evidence
+    able = [row for row in evidence if row.verdict != "allow" and row.stage in chain.explain][:_EXPLAINED]
+    words = {row.row: _words(chain.explain[row.stage or ""], x[row.row]) for row in able}
+    return tuple(msgspec.structs.replace(row, explanation=words.get(row.row)) for row in evidence)
+
+
+def _words(explain: Explain, row: Array) -> str | None:
+    try:
+        return text(explain(row)) or None
+    except Exception:  # words are a courtesy: without them the record is still whole
+        return None
 
 
 def _deciding(evidence: tuple[RowEvidence, ...]) -> str | None:

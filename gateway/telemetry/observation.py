@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.verdict import Judged
-from models.batch import InputSpec
+from models.batch import Array, InputSpec
+
+Explain = Callable[[Array], str]  # one row, without its batch axis; "" where the stage has nothing to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class ChainInfo:
     stages: tuple[StageInfo, ...]
     backend_kind: str = ""
     input: InputSpec | None = None  # layout and bounds, for whoever draws a kept row
+    explain: Mapping[str, Explain] = field(default_factory=dict, compare=False)  # stages that can say it in words
 
 
 @dataclass(frozen=True, slots=True)

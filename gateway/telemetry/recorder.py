@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from gateway.config import Config
 from gateway.errors import OperatorError
 from gateway.state.record import PayloadState, Record
 from gateway.state.sqlite import SqliteStore
@@ -25,6 +25,9 @@ from gateway.telemetry.writer import Writer
 from gateway.verdict import Judged
 from models.backend import Outputs
 from models.batch import Batch
+
+if TYPE_CHECKING:
+    from gateway.config import Config
 
 # About what the writer puts on disk in half a second: a verdict that is taken is on disk within a second.
 _VERDICTS = Bounds(items=2048, rows=2**16, nbytes=2**26)

@@ -116,6 +116,7 @@ def _row_attributes(rows: Sequence[RowEvidence]) -> Mapping[str, AttributeValue 
         names.ROW_STATISTIC: _floats([row.statistic for row in rows]),
         names.ROW_P_VALUE: _floats([row.p_value for row in rows]),
         names.ROW_STAGE: [row.stage or "" for row in rows],
+        names.ROW_EXPLANATION: _texts([row.explanation for row in rows]),
         names.ROW_CLASS_BEFORE: _classes(before),
         names.ROW_PROBABILITY_BEFORE: _probabilities(before),
         names.ROW_CLASS_AFTER: _classes(after),
@@ -170,6 +171,10 @@ def _present(attributes: Mapping[str, AttributeValue | None]) -> dict[str, Attri
 
 def _floats(values: Sequence[Number]) -> list[float]:
     return [_NAN if value is None else value for value in values]
+
+
+def _texts(values: Sequence[str | None]) -> list[str] | None:
+    return [value or "" for value in values] if any(values) else None
 
 
 def _classes(answers: Sequence[Answer | None]) -> list[int] | None:
