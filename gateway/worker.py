@@ -48,7 +48,7 @@ class Worker:
         """
         from gateway import app, configfile  # here, so that building a bento needs neither a config nor a bundle
         from gateway.telemetry.recorder import open_recorder
-        from gateway.training.bundle import load_endpoints
+        from gateway.training.loading import load_endpoints
 
         named = os.environ.get(CONFIG_VARIABLE)
         if not named:
