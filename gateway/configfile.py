@@ -31,8 +31,7 @@ def read(path: Path, *, need_files: bool = False) -> Config:
         tree = parse(text)
     except TreeError as error:
         raise OperatorError(_line(path, error.line, error.path, error.problem)) from None
-    config = _validated(tree, path)
-    config = _absolute(config, Path.cwd() / path.parent)
+    config: Config = _absolute(_validated(tree, path), Path.cwd() / path.parent)
     if need_files:
         _refuse(path, tree, _absent(config))
     return config

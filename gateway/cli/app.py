@@ -12,8 +12,8 @@ from gateway.errors import WatchgateError
 
 ABOUT = """Serve a trained model behind a guard that knows what honest input looks like.
 
-Say which share of honest rows may be flagged or rejected; [bold]calibrate[/] turns that into thresholds, [bold]serve[/]
-answers callers, and [bold]traces[/] shows why a row was stopped.
+[bold]calibrate[/] turns a budget of false alarms into thresholds, [bold]serve[/] answers callers, \
+[bold]traces[/] shows why a row was stopped.
 """
 START = """Start here: [bold]watchgate demo[/] — or, with a model of your own:
 

@@ -32,7 +32,7 @@ def serve(
     The bundle is verified first: altered files, or a config that it was not calibrated for, are refused.
     """
     from gateway.configfile import read
-    from gateway.training.bundle import load_endpoints
+    from gateway.training.loading import load_endpoints
 
     settings = read(config)
     endpoints = load_endpoints(settings)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.demo.malformed import PATH, Malformed
+from gateway.demo.malformed import PATH, Malformed, valid
 from models.batch import Array
 
 TIMEOUT_S = 30.0
@@ -36,14 +36,7 @@ class Client:
 
     def infer(self, row: Array) -> Answer:
         """Asks for the class of one row."""
-        tensor = {
-            "name": "x",
-            "shape": [1, *row.shape],
-            "datatype": "FP32",
-            "data": [float(value) for value in row.ravel()],
-        }
-        body = json.dumps({"inputs": [tensor]}).encode()
-        status, headers, document = self._ask("POST", PATH, body, {"content-type": "application/json"})
+        status, headers, document = self._ask("POST", PATH, valid(row), {"content-type": "application/json"})
         return _answer(status, headers, document)
 
     def send(self, request: Malformed) -> Answer:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.batch import Array
+
 ROW = [0.0] * 64
 TENSOR: Mapping[str, Any] = {"name": "x", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": ROW}
 PATH = "/v2/models/digits/infer"
@@ -26,6 +28,11 @@ class Malformed:
 def requests() -> list[Malformed]:
     """One of each kind."""
     return [*_not_json(), *_wrong_values(), *_wrong_tensors(), *_wrong_binary(), *_wrong_places()]
+
+
+def valid(row: Array) -> bytes:
+    """A well-formed request for one row, (1, 8, 8): what every malformed one differs from in one thing."""
+    return _infer({**TENSOR, "data": [float(value) for value in row.ravel()]})
 
 
 def _infer(*tensors: Mapping[str, Any]) -> bytes:

@@ -29,7 +29,7 @@ class Group:
 
 def groups(network: Network, honest: Rows, seed: int = 0) -> Iterator[Group]:
     """What is sent, kind by kind."""
-    yield Group("honest, never seen before", honest.x, honest.y)
+    yield Group("honest, never seen", honest.x, honest.y)
     yield from attacks(network, honest, seed)
     yield from foreign(honest, seed)
 
@@ -43,8 +43,8 @@ def attacks(network: Network, honest: Rows, seed: int) -> Iterator[Group]:
     raw = pgd(network, x, y, epsilon=EPSILON, steps=STEPS, bounds=BOUNDS, seed=seed)
     right = network(x).argmax(dim=1) == y
     for name, rows in (
-        ("PGD, rounded to the 17 gray levels", on_grid(raw, step=STEP, bounds=BOUNDS)),
-        ("PGD, between the gray levels", raw),
+        ("PGD, on the gray levels", on_grid(raw, step=STEP, bounds=BOUNDS)),
+        ("PGD, between the levels", raw),
     ):
         fooled = right & (network(rows).argmax(dim=1) != y)
         yield Group(name, rows[fooled].numpy(), honest.y[fooled.numpy()])
@@ -57,5 +57,5 @@ def foreign(honest: Rows, seed: int) -> Iterator[Group]:
     noise = random.integers(0, 17, size=shape) * STEP
     constants = np.broadcast_to(np.arange(17).reshape(-1, 1, 1, 1) * STEP, (17, *shape[1:]))
     yield Group("uniform noise", noise.astype(np.float32))
-    yield Group("one gray level all over", constants.astype(np.float32))
-    yield Group("honest rows inverted", (1.0 - honest.x[:FOREIGN]).astype(np.float32))
+    yield Group("one gray level", constants.astype(np.float32))
+    yield Group("inverted digits", (1.0 - honest.x[:FOREIGN]).astype(np.float32))

@@ -54,9 +54,9 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     if settings.holdout is not None:
         tables["holdout"] = read(settings.holdout)
     stored = _store(settings.model, draft)
-    probe = _probe(stored, tables["reference"], draft.folder)
+    bare = probe(stored, tables["reference"], draft.folder)
     sets = {
-        name: dataset(table, probe, settings.group if name == list(tables)[-1] else None, bounded=name == "reference")
+        name: dataset(table, bare, settings.group if name == list(tables)[-1] else None, bounded=name == "reference")
         for name, table in tables.items()
     }
     sample = sets["reference"].batch.take(slice(0, SAMPLE_ROWS))
@@ -74,7 +74,7 @@ def _store(spec: ModelSpec, draft: Draft) -> ModelSpec:
     return spec.model_copy(update={"path": draft.add_model(files[0], files)})
 
 
-def _probe(spec: ModelSpec, table: Table, folder: Path) -> ModelBackend:
+def probe(spec: ModelSpec, table: Table, folder: Path | None = None) -> ModelBackend:
     """The model with only its inputs known: enough to read rows, of which the rest is then told."""
     shape = spec.input.shape
     if shape is None and "x" in table.arrays:

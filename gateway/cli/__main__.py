@@ -1,0 +1,5 @@
+"""`python -m gateway.cli` is `watchgate`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""`watchgate calibrate`: learns what is normal, sets thresholds, writes the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.output import AsJson, ConfigFile, print_json
+
+
+def calibrate(
+    config: ConfigFile = Path("watchgate.yaml"),
+    endpoint: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Fit the detectors, set the thresholds and write the bundle that `serve` loads."""
+    from gateway.cli.progress import progress_bar
+    from gateway.configfile import read
+    from gateway.errors import OperatorError
+    from gateway.training.calibrate import calibrate as run
+
+    settings = read(config, need_files=True)
+    unknown = [name for name in endpoint or () if name not in settings.endpoints]
+    if unknown:
+        raise OperatorError(f"--endpoint: expected one of {', '.join(settings.endpoints)}, found {unknown[0]!r}")
+    reports = []
+    for name in endpoint or settings.endpoints:
+        with progress_bar(name) as tell:
+            reports.append(run(settings, name, progress=tell))
+    if json:
+        print_json({"endpoints": [report.to_json() for report in reports]})
+        return
+    from rich.console import Console
+
+    for report in reports:
+        Console().print(report.table(), soft_wrap=False)
