@@ -42,7 +42,7 @@ def test_a_score_above_all_seen_is_no_likelier_than_the_largest_seen(rank: Array
 def test_a_score_reaches_a_level_exactly_from_its_inverse_on(rank: Array, level: float) -> None:
     tail = TailMap.fit(rank)
     threshold = tail.inverse(level)
-    probe = np.concatenate([rank, np.float32([threshold])]) if np.isfinite(threshold) else rank
+    probe = np.concatenate([rank, np.array([threshold], np.float32)]) if np.isfinite(threshold) else rank
     below = tail(probe) < level
     assert (below[probe >= threshold]).all()
     slack = tail(probe) < level * (1 - 1e-6)

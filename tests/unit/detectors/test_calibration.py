@@ -15,10 +15,10 @@ def normal(n: int = 1000, seed: int = 0) -> Array:
 
 def test_it_follows_the_ranks_within_the_data_and_goes_on_falling_beyond() -> None:
     tail = TailMap.fit(normal())
-    assert tail(np.float32([-9.0]))[0] == 1.0
-    assert tail(np.float32([0.0]))[0] == pytest.approx(0.5, abs=0.05)
-    assert tail(np.float32([2.33]))[0] == pytest.approx(0.01, rel=0.5)
-    far = tail(np.float32([4.0, 5.0, 6.0, 50.0, 1e4, 1e8, 1e11]))
+    assert tail(np.array([-9.0], np.float32))[0] == 1.0
+    assert tail(np.array([0.0], np.float32))[0] == pytest.approx(0.5, abs=0.05)
+    assert tail(np.array([2.33], np.float32))[0] == pytest.approx(0.01, rel=0.5)
+    far = tail(np.array([4.0, 5.0, 6.0, 50.0, 1e4, 1e8, 1e11], np.float32))
     assert (np.diff(far) < 0).all()
     assert far.min() > 0.0
 
@@ -37,17 +37,17 @@ def test_fresh_rows_get_what_it_says() -> None:
 
 def test_certain_scores_and_what_is_no_number_map_to_zero_and_teach_nothing() -> None:
     scores = normal()
-    tail = TailMap.fit(np.append(scores, np.float32([CERTAIN, np.inf, CERTAIN * 4])))
+    tail = TailMap.fit(np.append(scores, np.array([CERTAIN, np.inf, CERTAIN * 4], np.float32)))
     same = TailMap.fit(scores)
     assert (tail.levels == same.levels).all()
     assert tail.scale == same.scale
-    assert (tail(np.float32([CERTAIN, np.inf, np.nan])) == 0.0).all()
+    assert (tail(np.array([CERTAIN, np.inf, np.nan], np.float32)) == 0.0).all()
     assert np.float32(CERTAIN) == CERTAIN
 
 
 def test_equal_scores_map_to_one_and_anything_above_is_rarer_than_all_seen() -> None:
     tail = TailMap.fit(np.zeros(99, dtype=np.float32))
-    p = tail(np.float32([-1.0, 0.0, 1e-3, 1.0, 100.0]))
+    p = tail(np.array([-1.0, 0.0, 1e-3, 1.0, 100.0], np.float32))
     assert (p[:2] == 1.0).all()
     assert p[2] <= 1 / 100
     assert (np.diff(p[1:]) < 0).all()
@@ -57,14 +57,14 @@ def test_a_heap_of_equal_scores_below_the_rest_is_no_trouble() -> None:
     scores = np.zeros(1000, dtype=np.float32)
     scores[:50] = np.linspace(1, 2, 50)
     tail = TailMap.fit(scores)
-    assert tail(np.float32([0.0]))[0] == 1.0
-    assert tail(np.float32([0.5]))[0] <= 51 / 1001
+    assert tail(np.array([0.0], np.float32))[0] == 1.0
+    assert tail(np.array([0.5], np.float32))[0] <= 51 / 1001
 
 
 def test_one_wild_honest_row_does_not_blind_the_stage() -> None:
     scores = normal()
     scores[0] = 1e6
-    assert TailMap.fit(scores)(np.float32([12.0]))[0] < 1e-4
+    assert TailMap.fit(scores)(np.array([12.0], np.float32))[0] < 1e-4
 
 
 def test_share_scales_it() -> None:
@@ -75,7 +75,7 @@ def test_share_scales_it() -> None:
 @pytest.mark.parametrize("scores", [[], [CERTAIN, np.inf], [1.0, np.nan]])
 def test_scores_it_cannot_be_fitted_on(scores: list[float]) -> None:
     with pytest.raises(ValueError, match="rank score"):
-        TailMap.fit(np.float32(scores))
+        TailMap.fit(np.array(scores, np.float32))
 
 
 @pytest.mark.parametrize("scores", [normal(), np.zeros(50, np.float32), np.arange(300, dtype=np.float32) // 30])
@@ -91,7 +91,7 @@ def test_inverse_at_the_ends() -> None:
     tail = TailMap.fit(normal(), share=0.1)
     assert tail.inverse(0.5) == -np.inf
     assert tail.inverse(0.0) == np.inf
-    assert tail(np.float32([tail.inverse(1e-300)]))[0] < 1e-300
+    assert tail(np.array([tail.inverse(1e-300)], np.float32))[0] < 1e-300
 
 
 def test_it_survives_a_file() -> None:

@@ -59,7 +59,7 @@ def test_rows_that_break_the_contract_leave_no_cut() -> None:
     statistic[:9] = 0.0
     assert cut(statistic, 0.01).value > 0.0
     statistic[:10] = 0.0
-    with pytest.raises(CertainRows, match="10 of 1000 calibrate rows break it, a budget of 0.01 allows 9"):
+    with pytest.raises(CertainRows, match=r"10 of 1000 calibrate rows break it, a budget of 0\.01 allows 9"):
         cut(statistic, 0.01)
 
 
