@@ -28,12 +28,13 @@ class Median:
     name: str
     size: int
     axes: tuple[int, ...]
+    values: int  # in a row
     mirror: Array  # (padded row shape) for each value of the padded row, where in the row it comes from
     missing: bool = False
 
     def apply(self, x: Array) -> Array:
         """(n, *row shape), same dtype."""
-        padded = x.reshape(len(x), -1).take(self.mirror.ravel(), axis=1).reshape(len(x), *self.mirror.shape)
+        padded = x.reshape(len(x), self.values).take(self.mirror.ravel(), axis=1).reshape(len(x), *self.mirror.shape)
         if self.missing:
             return self._with_missing(x, padded)
         if len(self.axes) == 2 and self.size == 2:
@@ -106,4 +107,4 @@ class MedianSpec(PurifierSpec):
         axes, before = smooth_axes(spec), self.size // 2
         width = [(before, self.size - 1 - before) if 1 + i in axes else (0, 0) for i in range(len(spec.shape))]
         mirror = np.pad(np.arange(spec.size).reshape(spec.shape), width, mode="symmetric")
-        return Median(f"median-{self.size}", self.size, axes, mirror, spec.missing)
+        return Median(f"median-{self.size}", self.size, axes, spec.size, mirror, spec.missing)

@@ -36,7 +36,7 @@ class Contract:
 
     def score(self, view: View) -> Array:
         """(n,) float32."""
-        x = cast(view.x.reshape(len(view), -1))
+        x = cast(view.x.reshape(len(view), self.low.size))
         if self._plain(x):
             return np.zeros(len(x), dtype=np.float32)
         excess, broken = self.rules.check(x)

@@ -49,7 +49,7 @@ class Space:
 
     def coordinates(self, view: View) -> Array:
         """(n, d) float32, finite."""
-        raw = view.outputs.features if self.features else view.x.reshape(len(view), -1)
+        raw = view.outputs.features if self.features else view.x.reshape(len(view), self.mean.size)
         assert raw is not None, "fitted on a model with features"
         z = np.subtract(raw, self.mean, dtype=self.mean.dtype)
         z *= self.scale
@@ -61,7 +61,7 @@ class Space:
             z = np.clip(z, -_FAR, _FAR, out=z)
         if self.order is None or self.sign is None:
             return z
-        return np.asarray((z[:, self.order] * self.sign).reshape(len(z), MOST, -1).sum(axis=2))
+        return np.asarray((z[:, self.order] * self.sign).reshape(len(z), MOST, self.order.size // MOST).sum(axis=2))
 
     def note(self) -> str:
         """Which coordinates these are, in one line."""
