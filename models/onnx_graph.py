@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -11,6 +10,7 @@ from onnx import TensorProto, helper
 from models.classes import Ending
 from models.errors import ModelError
 from models.onnx_screening import read_onnx
+from models.penultimate import Role, penultimate
 
 __all__ = ["Graph", "plain_outputs"]
 
@@ -25,17 +25,8 @@ THROUGH = frozenset(
     {"Identity", "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Dropout", "Clip", "Concat"}
     | {"Softmax", "LogSoftmax", "Sigmoid", "Add", "Sub", "Mul", "Div", "BatchNormalization", "Log", "Normalizer"}
     | {"GlobalAveragePool", "AveragePool", "ReduceMean", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+    | {"Scaler", "Imputer", "FeatureVectorizer", "OneHotEncoder", "ArrayFeatureExtractor"}
 )
-# What a linear model may do to its inputs before its one layer.
-SCALING = THROUGH | {
-    "Scaler",
-    "Imputer",
-    "FeatureVectorizer",
-    "OneHotEncoder",
-    "Pad",
-    "ArrayFeatureExtractor",
-    "Gather",
-}
 # Operators that change neither the values nor which axis holds the classes.
 SAME_VALUES = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
 
@@ -57,10 +48,10 @@ class Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         graph = model.graph
-        self.outputs = tuple(value.name for value in graph.output)
+        self.output_names = tuple(value.name for value in graph.output)
         self.constants = {tensor.name for tensor in graph.initializer}
         self.constants |= {tensor.values.name for tensor in graph.sparse_initializer}
-        self.inputs = tuple(value.name for value in graph.input if value.name not in self.constants)
+
         self.makers: dict[str, onnx.NodeProto] = {}
         self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in graph.node:
@@ -85,10 +76,6 @@ class Graph:
         for name in node.input:
             self.readers.setdefault(name, []).append(node)
 
-    def sources(self, node: onnx.NodeProto) -> list[str]:
-        """A node's inputs that depend on the caller's."""
-        return [name for name in node.input if name and name not in self.constants]
-
     def ending(self, name: str) -> Ending:
         """What the operator that made a tensor's values says of them."""
         while (node := self.makers.get(name)) is not None and node.op_type in SAME_VALUES:
@@ -106,34 +93,19 @@ class Graph:
 
     def penultimate(self, logits: str) -> str | None:
         """The tensor that the last layer reads on the way to the logits; None for trees and linear models."""
-        layers = list(self._last_layers(logits, set()))
-        if len(layers) != 1 or layers[0] is None:
-            return None
-        sources = self.sources(layers[0])
-        if len(sources) != 1 or self._is_only_scaled(sources[0]):
-            return None
-        return sources[0]
+        return penultimate(logits, self._role, self._sources)
 
-    def _last_layers(self, name: str, seen: set[str]) -> Iterator[onnx.NodeProto | None]:
-        """The layers with weights that a tensor comes from; None where it comes from something else as well."""
+    def _role(self, name: str) -> Role:
         node = self.makers.get(name)
         if node is None:
-            yield None
-        elif node.op_type in LINEAR:
-            if node.output[0] not in seen:
-                seen.add(node.output[0])
-                yield node
-        elif node.op_type in THROUGH:
-            for source in self.sources(node):
-                yield from self._last_layers(source, seen)
-        else:
-            yield None
+            return "start"
+        if node.op_type in LINEAR:
+            return "layer"
+        return "through" if node.op_type in THROUGH else "stop"
 
-    def _is_only_scaled(self, name: str) -> bool:
-        node = self.makers.get(name)
-        if node is None:
-            return True
-        return node.op_type in SCALING and all(self._is_only_scaled(source) for source in self.sources(node))
+    def _sources(self, name: str) -> list[str]:
+        """The tensors that a tensor was made from, constants left out."""
+        return [source for source in self.makers[name].input if source and source not in self.constants]
 
     def expose(self, name: str) -> str:
         """Makes a tensor an output too. Returns the output's name.
@@ -143,7 +115,7 @@ class Graph:
         """
         if name not in self.makers:
             raise ModelError(f"features, outputs.logits: expected the name of a tensor in the graph, found {name!r}")
-        if name not in self.outputs and name not in {value.name for value in self.model.graph.output}:
+        if name not in {value.name for value in self.model.graph.output}:
             self.model.graph.output.append(onnx.ValueInfoProto(name=name))  # onnxruntime infers its type
         return name
 
