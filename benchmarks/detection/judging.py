@@ -13,8 +13,8 @@ from benchmarks.data import Images
 from benchmarks.statistics import Rate
 from gateway.chain import Chain
 from gateway.config import Config
-from gateway.training.bundle import load_endpoints
 from gateway.training.calibrate import calibrate
+from gateway.training.loading import load_endpoints
 from gateway.verdict import Action
 from models.batch import Batch
 

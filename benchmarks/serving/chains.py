@@ -11,6 +11,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.serving.workload import Workload
+from gateway.configfile import read
+from gateway.errors import BundleError
+from gateway.training.calibrate import calibrate
+from gateway.training.loading import load_endpoints
 
 CHEAP: tuple[Mapping[str, Any], ...] = (
     {"kind": "contract"},
@@ -42,11 +46,6 @@ CHAINS: Mapping[str, ChainChoice] = MappingProxyType(
 
 def prepare(work: Workload, endpoint: str, chain: str, reuse: bool) -> Path:
     """Writes the chain's config beside a bundle calibrated for it; with `reuse` a fitting older bundle will do."""
-    from gateway.training.bundle import load_endpoints
-    from gateway.training.calibrate import calibrate
-
-    from gateway.configfile import read
-    from gateway.errors import BundleError
 
     folder = work.folder / chain
     folder.mkdir(exist_ok=True)
