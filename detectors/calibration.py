@@ -57,7 +57,7 @@ class TailMap:
         knots, first = np.unique(scores[scores <= start], return_index=True)
         excess = scores[scores > start] - start
         at_least = np.append(n - first, len(excess))
-        return TailMap(knots, share * (1.0 + at_least) / (n + 1.0), _scale(excess, scores))
+        return TailMap(knots, share * ((1.0 + at_least) / (n + 1.0)), _scale(excess, scores))
 
     def __call__(self, scores: Array) -> Array:
         """(n,) float64 in [0, 1], nonincreasing in the score; exactly 0 from `CERTAIN` on and for what is no number."""

@@ -84,6 +84,7 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
         reject_cut=policy.reject_cut,
         stages=tuple(stage_info(stage, policy) for stage in stages),
         backend_kind=endpoint.model.kind,
+        input=backend.spec,
     )
     return Endpoint(name, endpoint, chain, info)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -57,20 +59,27 @@ class Report:
         }
 
     def table(self) -> RenderableType:
-        """What a terminal shows."""
-        parts: list[RenderableType] = [Text(warning, style="bold yellow") for warning in self.warnings]
+        """What a terminal shows, 80 columns wide."""
+        parts: list[RenderableType] = [Text(f"warning: {warning}", style="bold yellow") for warning in self.warnings]
         if self.stages:
-            parts.append(self._stage_table())
+            parts += [self._stage_table(), self._rate_table()]
         parts += [Text(line) for line in self._lines()]
         parts += [Text(f"note: {note}", style="dim") for note in self.notes]
-        parts += [Text(f"note: {s.info.name}: {note}", style="dim") for s in self.stages for note in s.notes]
+        parts += [Text(f"note: {_told_by(s.info.name, note)}", style="dim") for s in self.stages for note in s.notes]
         return Group(*parts)
 
     def _stage_table(self) -> Table:
-        table = Table(title=f"{self.endpoint}: stages, on {self.measured.rows} check rows", title_justify="left")
-        table.add_column("stage")
-        for heading in ("runs on", "flags from", "rejects from", "flags alone", "rejects alone", "time a row"):
-            table.add_column(heading, justify="right")
+        table = Table(
+            title=f"{self.endpoint}: each stage alone, on {self.measured.rows} check rows",
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1),
+            collapse_padding=True,
+            pad_edge=False,
+        )
+        table.add_column("stage", overflow="fold")
+        for heading in ("runs on", "flag at", "reject at", "flags", "rejects", "µs/row"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for stage in self.stages:
             m = stage.measured
             name = stage.info.name + (" (shadow)" if stage.info.shadow else "")
@@ -81,33 +90,49 @@ class Report:
                 f"{stage.info.reject_score:.4g}",
                 _percent(m.flags),
                 _percent(m.rejects),
-                f"{m.row_us:.3g} µs",
+                f"{m.row_us:.0f}" if m.row_us >= 100 else f"{m.row_us:.3g}",
             )
+        return table
+
+    def _rate_table(self) -> Table:
+        """The promise (the guarantee that the cuts keep is starred) and the measurement."""
+        rates = [rate for rate in (self.measured.flag, self.measured.reject) if rate is not None]
+        table = Table(
+            title="the whole chain", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False
+        )
+        for heading in ("honest rows", "flagged", "rejected"):
+            table.add_column(heading, justify="left" if heading == "honest rows" else "right", no_wrap=True)
+        star = {guarantee: "*" if guarantee == self.guarantee else "" for guarantee in ("average", "set")}
+        lines: list[tuple[str, Callable[[Rate], str]]] = [
+            ("budget", lambda rate: _percent(rate.cut.budget)),
+            (
+                f"promised on average over calibrations{star['average']}",
+                lambda rate: f"≤ {_percent(rate.cut.mean_rate)}",
+            ),
+            (f"promised for this one, 95 % sure{star['set']}", lambda rate: f"≤ {_percent(rate.cut.upper_rate)}"),
+            (f"measured on {self.measured.rows} check rows", lambda rate: f"{_percent(rate.rate)} ({rate.hits})"),
+            ("95 % interval", lambda rate: f"{100 * rate.interval[0]:.2f}-{_percent(rate.interval[1])}"),
+            ("rows to be expected", lambda rate: "{}-{}".format(*rate.predicted)),
+        ]
+        for name, show in lines:
+            table.add_row(name, *(show(rate) for rate in rates))
         return table
 
     def _lines(self) -> list[str]:
         measured = self.measured
-        lines = [*_rate_lines("flagged", measured.flag), *_rate_lines("rejected", measured.reject)]
-        lines.append(f"forward passes a row: {measured.passes:.2f}")
+        lines = [f"forward passes a row: {measured.passes:.2f}"]
         if measured.accuracy is not None:
             lines.append(f"accuracy of the model on check rows: {_percent(measured.accuracy)}")
         lines += [_purifier_line(purifier) for purifier in measured.purifiers]
+        for what, rate in (("flagged", measured.flag), ("rejected", measured.reject)):
+            if rate is not None and not rate.as_predicted:
+                lines.append(f"more honest rows {what} than expected: are rows alike in groups (`group`)?")
         rows = ", ".join(f"{count} {part}" for part, count in self.rows.items())
         return [*lines, f"rows: {rows}", f"bundle: {self.bundle} (version {self.version})"]
 
 
-def _rate_lines(what: str, rate: Rate | None) -> list[str]:
-    if rate is None:
-        return []
-    cut, (low, high) = rate.cut, rate.interval
-    chosen = "on average over calibration sets" if cut.guarantee == "average" else "for this calibration set"
-    verdict = "" if rate.as_predicted else "  MORE THAN EXPECTED: are holdout rows like each other (`group`)?"
-    return [
-        f"{what}: budget {_percent(cut.budget)}, kept {chosen}: expected {_percent(cut.mean_rate)} on average, "
-        f"at most {_percent(cut.upper_rate)} for this set with 95 % confidence",
-        f"    measured {_percent(rate.rate)} ({rate.hits} of {rate.rows} check rows, 95 % interval {_percent(low)} to "
-        f"{_percent(high)}; {rate.predicted[0]} to {rate.predicted[1]} rows were to be expected){verdict}",
-    ]
+def _told_by(stage: str, note: str) -> str:
+    return note if note.startswith(f"{stage}:") else f"{stage}: {note}"
 
 
 def _purifier_line(purifier: PurifierMeasure) -> str:
@@ -120,7 +145,7 @@ def _purifier_line(purifier: PurifierMeasure) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.2f}%"
 
 
 def _finite(value: float) -> float | None:
