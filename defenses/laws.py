@@ -93,7 +93,7 @@ def through_file(arrays: Arrays, who: str) -> Arrays:
 
 def same_arrays(a: Arrays, b: Arrays) -> bool:
     """Equal names, types and values; NaN equals NaN."""
-    return state_of(dict(a)) == state_of(dict(b))
+    return bool(state_of(dict(a)) == state_of(dict(b)))
 
 
 def state_of(thing: Any, depth: int = 8) -> Any:

@@ -39,11 +39,9 @@ def find(values: Array, dtype: np.dtype[Any]) -> Lattice | None:
     distinct, count = np.unique(values, return_counts=True)
     if len(distinct) < 2 or len(values) - count.max() < _REPEATED // 2:
         return None
-    for halvings in _HALVINGS:
-        scaled = distinct * 2.0**halvings
-        if np.abs(scaled).max() < 2.0**53 and (scaled == np.rint(scaled)).all():
-            return _exact(scaled, 0.5**halvings, dtype)
-    return _rounded(distinct, count, _noise(distinct, dtype))
+    whole = _whole(distinct)
+    found = _rounded(distinct, count, _noise(distinct, dtype)) if whole is None else _exact(*whole, dtype)
+    return found if found is not None and _even(distinct, found) else None
 
 
 def categories(values: Array, most: int = 32) -> Array | None:
@@ -61,6 +59,22 @@ def _noise(values: Array, dtype: np.dtype[Any]) -> float:
     if bool((values.astype(np.float32) == values).all()):
         eps = max(eps, float(np.finfo(np.float32).eps))
     return _ROUNDINGS * eps * float(np.abs(values).max())
+
+
+def _even(distinct: Array, found: Lattice) -> bool:
+    """Whether all sizes are equally fine. What is rounded to significant digits isn't: smaller values will be finer."""
+    k = np.rint((distinct - found.origin) / found.step).astype(np.int64)
+    halves = (k[: len(k) // 2], k[len(k) // 2 :])
+    return all(len(half) <= _REPEATED or int(np.gcd.reduce(np.diff(half))) <= 1 for half in halves)
+
+
+def _whole(distinct: Array) -> tuple[Array, float] | None:
+    """Integers, and the binary fraction that they count, where the values are just that; else None."""
+    for halvings in _HALVINGS:
+        scaled = distinct * 2.0**halvings
+        if np.abs(scaled).max() < 2.0**53 and (scaled == np.rint(scaled)).all():
+            return scaled, 0.5**halvings
+    return None
 
 
 def _exact(whole: Array, unit: float, dtype: np.dtype[Any]) -> Lattice | None:

@@ -66,9 +66,9 @@ class Case:
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.net.spec)
 
-    def with_net(self, **changes: bool) -> Case:
+    def with_net(self, logits: bool = True, features: bool = True, log_probabilities: bool = False) -> Case:
         """The same data before a model that gives less."""
-        net = replace(self.net, **changes)
+        net = replace(self.net, with_logits=logits, with_features=features, log_probabilities=log_probabilities)
         view = View(self.reference.view.batch, net)
         return Case(net, replace(self.reference, view=view), self.rows, self.adversarial)
 
