@@ -23,6 +23,7 @@ from gateway.training.passes import Chunked, Progress, silent
 from gateway.training.prepare import Prepared, prepare
 from gateway.training.report import Report, StageReport
 from models.batch import Array
+from models.errors import ModelError
 
 _LOOKED_AT = 2000  # rows of either side whose loss is compared
 _PACKAGES = ("watchgate", "numpy", "scipy", "onnx", "onnxruntime", "torch")
@@ -41,8 +42,8 @@ def calibrate(
     a question that is asked only then. None is "not known".
 
     Raises:
-        OperatorError: the data does not fit the model, a stage does not suit it, or the budget needs more rows.
-        ModelError: the model can't be loaded, or something of it can't be told.
+        OperatorError: the model can't be loaded or told, the data does not fit it, a stage does not suit it, or the
+            budget needs more rows.
     """
     settings = config.endpoints.get(endpoint)
     if settings is None:
@@ -52,6 +53,8 @@ def calibrate(
     try:
         with drafting(config.bundle, endpoint) as draft:
             return _calibrate(config, endpoint, settings, draft, shown, saw_training)
+    except ModelError as error:
+        raise OperatorError(f"endpoints.{endpoint}.model: {error}") from error
     except OperatorError as error:
         if str(error).startswith(("chain[", "budget", "stage ", "purify[")):
             raise OperatorError(f"endpoints.{endpoint}: {error}") from error

@@ -11,12 +11,12 @@ from detectors.conformal import rows_needed
 from gateway.config import EndpointConfig
 from gateway.errors import OperatorError
 from gateway.training.bundle import Draft
-from gateway.training.data import Dataset, Rows, Table, dataset, read
+from gateway.training.data import LABELS, Dataset, Rows, Table, dataset, read
 from gateway.training.fitting import Part
 from gateway.training.splits import TooFewHoldout, halve, rows_for, split
 from models.backend import ModelBackend
 from models.batch import Array
-from models.specs import ModelSpec, OutputConfig, load_model, model_files, resolve
+from models.specs import ModelSpec, OutputConfig, PytorchSpec, load_model, model_files, resolve
 
 SAMPLE_ROWS = 64
 MIN_REFERENCE = 100
@@ -53,7 +53,7 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     tables = {"reference": read(settings.reference)}
     if settings.holdout is not None:
         tables["holdout"] = read(settings.holdout)
-    stored = _store(settings.model, draft)
+    stored = _store(settings.model, tables["reference"], settings, draft)
     bare = probe(stored, tables["reference"], draft.folder)
     sets = {
         name: dataset(table, bare, settings.group if name == list(tables)[-1] else None, bounded=name == "reference")
@@ -68,10 +68,23 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     return Prepared(spec, backend, parts, {name: table.digest for name, table in tables.items()}, notes)
 
 
-def _store(spec: ModelSpec, draft: Draft) -> ModelSpec:
-    """The model's spec in the draft, by a path relative to it."""
-    files = model_files(spec)
-    return spec.model_copy(update={"path": draft.add_model(files[0], files)})
+def _store(spec: ModelSpec, table: Table, settings: EndpointConfig, draft: Draft) -> ModelSpec:
+    """Puts the model into the draft; its spec, by a path relative to it. What is calibrated is what will be served."""
+    if not isinstance(spec, PytorchSpec):
+        files = model_files(spec)
+        return spec.model_copy(update={"path": draft.add_model(files[0], files)})
+    from models.pytorch import export_pt2  # imports torch
+
+    arrays = {name: _sample(array) for name, array in table.arrays.items() if name not in (LABELS, settings.group)}
+    exported = draft.folder.parent / f"{spec.path.stem}.pt2"
+    clean = export_pt2(spec, arrays["x"] if arrays.keys() == {"x"} else arrays, exported)
+    return clean.model_copy(update={"path": draft.add_model(exported, (exported,))})
+
+
+def _sample(array: Array) -> Array:
+    """A few rows to trace a network with: networks calculate in float32 unless their file says otherwise."""
+    rows = array[:SAMPLE_ROWS]
+    return rows.astype(np.float32) if rows.dtype == np.float64 else rows
 
 
 def probe(spec: ModelSpec, table: Table, folder: Path | None = None) -> ModelBackend:
