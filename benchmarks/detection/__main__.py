@@ -73,7 +73,7 @@ def measured(model: Trained, train: Labeled, test: Labeled, effort: Effort) -> l
         say(f"calibrating: {name}")
         chains[name] = calibrated(data, stages, bundle(folder, name))
     lines = []
-    for line, x in kinds(model, test, effort):
+    for line, x in kinds(model, train, test, effort):
         say(f"judging: {line.name}")
         lines.append(
             Line(line.name, line.kind, len(x), {n: found(c, x) for n, c in chains.items()}, line.tried, line.accuracy)
@@ -81,13 +81,14 @@ def measured(model: Trained, train: Labeled, test: Labeled, effort: Effort) -> l
     return lines
 
 
-def kinds(model: Trained, test: Labeled, effort: Effort) -> Iterator[tuple[Line, Images]]:
+def kinds(model: Trained, train: Labeled, test: Labeled, effort: Effort) -> Iterator[tuple[Line, Images]]:
     """Honest rows, attacked rows, rows from outside; each with the first half of its line."""
     fresh = test.part(*FRESH)
     accuracy = float(np.mean(predict(model.network, fresh.x) == fresh.y))
     yield Line("honest rows", "honest", len(fresh), {}, None, accuracy), fresh.x
     rows = test.part(ATTACKED[0], ATTACKED[0] + effort.attacked)
-    for probe in attacks(model.network, rows, effort.slowly):
+    reference = train.x[:REFERENCE_ROWS]
+    for probe in attacks(model.network, rows, effort.slowly, reference):
         yield Line(probe.name, "attack", len(probe.x), {}, probe.tried, probe.accuracy), probe.x
     for name, x in outside(rows, effort.outside):
         yield Line(name, "outside", len(x), {}), x

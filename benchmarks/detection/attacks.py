@@ -104,8 +104,11 @@ class Attacker:
         return bool(wrong[was_right].mean() >= FOOLED)
 
 
-def attacks(network: nn.Module, rows: Labeled, few: int) -> Iterator[Probe]:
-    """Every attack in turn, the slow ones on the first `few` rows. The last is not rounded: a trap, shown as one."""
+def attacks(network: nn.Module, rows: Labeled, few: int, reference: Images) -> Iterator[Probe]:
+    """Every attack in turn, the slow ones on the first `few` rows.
+
+    Then two that keep each pixel to the range it has in the reference; the last is not rounded: a trap, shown as one.
+    """
     attacker = Attacker(network)
     some = rows.part(0, few)
     smallest = None
@@ -114,11 +117,15 @@ def attacks(network: nn.Module, rows: Labeled, few: int) -> Iterator[Probe]:
         for levels in sorted({*STRENGTHS, smallest or STRENGTHS[0]}):
             yield attacker.probe(title(name, levels, smallest), rows, attack(rows, levels))
     yield attacker.probe("DeepFool L2", rows, attacker.deepfool(rows))
-    for confidence in (0, 10):
-        name = f"C&W L2, confidence {confidence}"
-        yield attacker.probe(name, some, attacker.carlini_wagner(some, confidence))
-    trap = smallest or STRENGTHS[-1]
-    yield attacker.probe(f"PGD Linf {trap}/255, not rounded", rows, attacker.pgd(rows, trap), rounded=False)
+    confident = attacker.carlini_wagner(some, 10)
+    yield attacker.probe("C&W L2, confidence 0", some, attacker.carlini_wagner(some, 0))
+    yield attacker.probe("C&W L2, confidence 10", some, confident)
+    strength = smallest or STRENGTHS[-1]
+    strong = attacker.pgd(rows, strength)
+    low, high = reference.min(axis=0), reference.max(axis=0)
+    yield attacker.probe(f"PGD Linf {strength}/255, kept to the reference's range", rows, strong.clip(low, high))
+    yield attacker.probe("C&W L2, confidence 10, kept to the reference's range", some, confident.clip(low, high))
+    yield attacker.probe(f"PGD Linf {strength}/255, not rounded", rows, strong, rounded=False)
 
 
 def title(attack: str, levels: int, smallest: int | None) -> str:

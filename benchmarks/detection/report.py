@@ -67,8 +67,10 @@ model's on all attacked rows (those it got wrong anyway included). "n" is the ro
 the model had right and has wrong *after rounding to k/255*, as a picture with 8 bits a pixel is sent. Honest rows are
 the price: the share found there should be the budget.
 
-The trap: an attack that is not rounded has values that no picture has. The contract's lattice finds it, which says
-nothing of attacks that can be sent; many published figures are of this kind. It is shown once, as the last attack."""
+Two traps. MNIST's margin is black in every picture, so an attack that changes all pixels gives itself away to the
+contract, which knows each pixel's range; few data sets are so kind, and two rows show attacks that were afterwards cut
+back to those ranges, the least that a careful attacker does. And an attack that is not rounded has values that no
+picture has: the contract's lattice finds it, which says nothing of attacks that can be sent. It is shown once, last."""
 
 
 def _table(lines: Sequence[Line], rate: Callable[[Found], Rate]) -> str:
