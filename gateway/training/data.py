@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def read(path: Path) -> Table:
                 digest.update(block)
     except FileNotFoundError:
         raise OperatorError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise OperatorError(f"{path}: expected plain arrays without pickled objects, found: {_line(error)}") from None
     return Table(path, arrays, digest.hexdigest())
 
@@ -125,7 +127,8 @@ def _joined(table: Table, backend: ModelBackend, notes: list[str]) -> Batch:
     x = table.arrays["x"] if "x" in table.arrays else np.column_stack([table.arrays[name] for name in columns])
     if x.ndim == 0 or x.shape[1:] != spec.shape:
         raise table.wrong("x", f"rows of shape {spec.shape}", f"{x.shape[1:]}" if x.ndim else "a single value")
-    through = [tensor for tensor in backend.inputs if tensor.name in _through(backend)]
+    names = _through(backend)
+    through = [tensor for tensor in backend.inputs if tensor.name in names]
     extras = {tensor.name: _sized(table, tensor.name, _tensor(table, tensor, notes), len(x)) for tensor in through}
     return Batch(_cast(table, "x", x, spec.dtype, notes), extras)
 
@@ -145,12 +148,10 @@ def _columns(table: Table, backend: ModelBackend) -> tuple[str, ...]:
 
 def _through(backend: ModelBackend) -> frozenset[str]:
     """The inputs that pass through beside the guarded one."""
-    empty = {tensor.name: _no_rows(tensor) for tensor in backend.inputs}
-    return frozenset(backend.join(empty).extras)
-
-
-def _no_rows(tensor: TensorSpec) -> Array:
-    return np.empty((0, *(max(size, 0) for size in tensor.shape[1:])), tensor.dtype)
+    row = {
+        tensor.name: np.zeros((1, *(abs(size) for size in tensor.shape[1:])), tensor.dtype) for tensor in backend.inputs
+    }
+    return frozenset(backend.join(row).extras)
 
 
 def _tensor(table: Table, tensor: TensorSpec, notes: list[str]) -> Array:
@@ -224,7 +225,7 @@ def _same_rows(table: Table, tensors: dict[str, Array]) -> None:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

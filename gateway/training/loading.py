@@ -85,6 +85,7 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
         stages=tuple(stage_info(stage, policy) for stage in stages),
         backend_kind=endpoint.model.kind,
         input=backend.spec,
+        explain={stage.name: say for stage in stages if callable(say := getattr(stage.detector, "explain", None))},
     )
     return Endpoint(name, endpoint, chain, info)
 
