@@ -34,8 +34,8 @@ def check_purifier(spec: PurifierSpec, inputs: InputSpec, x: Array) -> None:
     who = spec.kind
     check_round_trip(spec)
     arrays = spec.fit(x, inputs)
-    require(same_arrays(arrays, spec.fit(x, inputs)), who, "fitting twice on the same rows must learn the same")
     purifier = spec.build(inputs, through_file(arrays, who))
+    require(same_arrays(arrays, spec.fit(x, inputs)), who, "fitting twice on the same rows must learn the same")
     require(isinstance(purifier, Purifier) and purifier.name, who, "needs a `name` and an `apply`")
     before, state = x.copy(), state_of(purifier)
     pure = purifier.apply(x)

@@ -59,11 +59,11 @@ class EnergySpec(DetectorSpec):
         return Energy(np.float32(self.temperature))
 
     def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
-        """Also refuses log-probabilities, whose energy is 0 on every row."""
+        """Also refuses log-probabilities: their energy is 0, and at a temperature above 1 it falls with doubt."""
         super().refuse_unsuitable(spec, outputs)
-        if outputs.logits is None or self.temperature != 1.0:
-            return
-        if len(outputs.logits) and np.abs(energy(outputs.logits, np.float32(1.0))).max() < 1e-4:
-            raise Unsuitable(
-                "energy needs logits; this model ends in probabilities, whose energy is the same on all rows"
-            )
+        if (
+            outputs.logits is not None
+            and len(outputs.logits)
+            and np.abs(energy(outputs.logits, np.float32(1.0))).max() < 1e-4
+        ):
+            raise Unsuitable("energy needs logits; this model ends in probabilities, whose energy says nothing")

@@ -85,8 +85,8 @@ class Rules:
     def _why(self, x: Array, at: int) -> str:
         if not np.isfinite(x[0, at]):
             return "is not finite"
-        if self.unreal(x)[0, at]:
-            return f"is outside the stated bounds [{self.bound_low:.6g}, {self.bound_high:.6g}]"
+        if self.spec.bounds is not None and self.unreal(x)[0, at]:
+            return f"is outside the stated bounds [{self.spec.bounds.low:.6g}, {self.spec.bounds.high:.6g}]"
         if self.origin is not None and self.per_step is not None and self.off_grid(x)[0, at]:
             return f"is off the lattice {self.origin[at]:.6g} + k * {1.0 / self.per_step[at]:.6g}"
         return "is none of the values that the reference has there"

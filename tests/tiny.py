@@ -103,7 +103,7 @@ def tokens() -> Case:
     x = np.where(rng.random((1300, 10)) < 0.7, 5 * y[:, None] + rng.integers(0, 5, (1300, 10)), rng.integers(0, 50))
     spec = InputSpec("tokens", np.dtype("int64"), (10,), Bounds(0.0, 49.0))
     embedding = rng.normal(size=(50, HIDDEN)).astype(np.float32)
-    net = _trained(Net(spec, *_initial(HIDDEN), embedding), x[:FITTED], y[:FITTED])
+    net = _trained(Net(spec, *initial(HIDDEN), embedding), x[:FITTED], y[:FITTED])
     return Case(net, Reference(View(Batch(x[:FITTED]), net), spec, y[:FITTED]), Batch(x[FITTED:]), None)
 
 
@@ -117,7 +117,7 @@ def _case(spec: InputSpec, epsilon: float, standardise: bool = False) -> Case:
     x = x.reshape(-1, *spec.shape).astype(spec.dtype)
     if spec.missing:
         x[np.random.default_rng(1).random(x.shape) < 0.1] = np.nan
-    net = _trained(Net(spec, *_initial(spec.size)), x[:FITTED], y[:FITTED])
+    net = _trained(Net(spec, *initial(spec.size)), x[:FITTED], y[:FITTED])
     rows = x[FITTED : FITTED + 200]
     attacked = _signed(net, rows, y[FITTED : FITTED + 200], epsilon)
     return Case(net, Reference(View(Batch(x[:FITTED]), net), spec, y[:FITTED]), Batch(rows), Batch(attacked))
@@ -131,7 +131,7 @@ def _signed(net: Net, x: Array, y: Array, epsilon: float) -> Array:
     return np.asarray(moved.astype(x.dtype))
 
 
-def _initial(size: int) -> tuple[Array, Array, Array]:
+def initial(size: int) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(0)
     first = rng.normal(size=(size, HIDDEN)) * np.sqrt(2.0 / size)
     last = rng.normal(size=(HIDDEN, CLASSES)) * np.sqrt(1.0 / HIDDEN)
