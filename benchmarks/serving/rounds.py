@@ -56,34 +56,41 @@ class Measured:
     skipped: Mapping[str, str]
 
 
-@contextmanager
-def running(
+def launches(
     work: Workload, systems: Sequence[System], quick: bool, say: Say
-) -> Iterator[tuple[list[Target], dict[str, str]]]:
-    """Starts every server, checks that each answers as the model does, and stops them all at the end."""
-    servers: dict[str, tuple[Server, Launch]] = {}
+) -> tuple[dict[str, Launch], dict[str, str]]:
+    """How each server is started, chains calibrated; and why some systems are skipped."""
+    found: dict[str, Launch] = {}
     skipped: dict[str, str] = {}
+    for system in systems:
+        if system.server in found:
+            continue
+        say(f"{work.net.name}: preparing {system.name}")
+        try:
+            found[system.server] = system.launch(work, quick)
+        except Skipped as reason:
+            skipped[system.name] = str(reason)
+            say(f"skipped: {system.title}: {reason}")
+    return found, skipped
+
+
+@contextmanager
+def running(work: Workload, systems: Sequence[System], ways: Mapping[str, Launch]) -> Iterator[list[Target]]:
+    """Starts every server, checks that each answers as the model does, and stops them all at the end."""
+    servers: dict[str, Server] = {}
     try:
-        for system in systems:
-            if system.server in servers:
-                continue
-            try:
-                launch = system.launch(work, quick)
-            except Skipped as reason:
-                skipped[system.name] = str(reason)
-                say(f"skipped: {system.title}: {reason}")
-                continue
-            servers[system.server] = Server(launch.command, launch.env, work.folder / f"{system.server}.log"), launch
+        for name, launch in ways.items():
+            servers[name] = Server(launch.command, launch.env, work.folder / f"{name}.log")
         targets = []
         for system in systems:
-            if system.name not in skipped:
-                server, launch = servers[system.server]
-                await_answer(system, server, launch.port, work)
+            if system.server in servers:
+                server, port = servers[system.server], ways[system.server].port
+                await_answer(system, server, port, work)
                 requests = work.requests(system.name, system.path, system.form)
-                targets.append(Target(system, server, launch.port, str(requests), server.pids()))
-        yield targets, skipped
+                targets.append(Target(system, server, port, str(requests), server.pids()))
+        yield targets
     finally:
-        for server, _ in servers.values():
+        for server in servers.values():
             server.stop()
 
 
@@ -120,7 +127,8 @@ def measure(
 ) -> Measured:
     """Rounds of bursts over all systems and connection counts."""
     rng = np.random.default_rng(0)
-    with running(work, systems, quick, say) as (targets, skipped):
+    ways, skipped = launches(work, systems, quick, say)
+    with running(work, systems, ways) as targets:
         cells = [(target, connections) for target in targets for connections in CONNECTIONS]
         bursts: dict[tuple[str, int], list[Burst]] = {(t.system.name, c): [] for t, c in cells}
         for target in targets:  # first calls allocate and import
