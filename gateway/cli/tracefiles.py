@@ -59,19 +59,18 @@ def save_trace(store: StateStore, trace: Trace, folder: Path) -> list[Path]:
         saved = [folder / f"{record.id[:8]}.npz"]
         np.savez_compressed(saved[0], row=np.array(record.captured), **arrays)
         if is_image(facts):
-            for index, row in enumerate(record.captured):
-                saved += _save_pictures(arrays, index, facts, folder / f"{record.id[:8]}-row{row}")
+            for row in _rows_of(record, arrays):
+                saved += _save_pictures(row, facts, folder / f"{record.id[:8]}-row{row.evidence.row}")
     except OSError as exc:
         raise OperatorError(f"{folder}: {exc.strerror or exc}") from None
     return saved
 
 
-def _save_pictures(arrays: Mapping[str, Array], index: int, facts: Mapping[str, Any], stem: Path) -> list[Path]:
-    row = arrays["input"][index]
-    pictures = {"input": draw(row, facts)}
-    if "purified" in arrays:
-        other = arrays["purified"][index]
-        pictures |= {"purified": draw(other, facts), "difference": draw_difference(row, other, facts)}
+def _save_pictures(row: KeptRow, facts: Mapping[str, Any], stem: Path) -> list[Path]:
+    pictures = {"input": draw(row.x, facts)}
+    if row.purified is not None:
+        pictures["purified"] = draw(row.purified, facts)
+        pictures["difference"] = draw_difference(row.x, row.purified, facts)
     saved = []
     for name, picture in pictures.items():
         saved.append(stem.with_name(f"{stem.name}-{name}.png"))

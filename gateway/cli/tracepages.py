@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.padding import Padding
@@ -31,9 +32,10 @@ def safe(text: str | None) -> str:
 def list_page(console: Console, traces: Sequence[Trace]) -> None:
     """One line a trace, newest first."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    for heading in ("time", "id", "endpoint", "verdict", "rows", "decided by", "principal"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=len(heading))
-    table.columns[4].justify = "right"
+    widths = {"time": 14, "id": 8, "endpoint": 8, "verdict": 7, "rows": 4, "decided by": 10, "principal": 9}
+    for heading, least in widths.items():
+        justify: Literal["left", "right"] = "right" if heading == "rows" else "left"
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=least, justify=justify)
     for trace in traces:
         record = trace.record
         table.add_row(
@@ -69,12 +71,16 @@ def _facts(trace: Trace) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    captured = f"{len(record.captured)} suspicious rows kept" if trace.payload == "kept" else _PAYLOADS[trace.payload]
+    captured = (
+        f"kept: {_count(len(record.captured), 'suspicious row')}"
+        if trace.payload == "kept"
+        else _PAYLOADS[trace.payload]
+    )
     caller = safe(record.principal) + (f", {safe(record.user_agent)}" if record.user_agent else "")
     lines = {
         "time": f"{local(record.started_ns)}, took {record.took_ms:.1f} ms, answered {record.status}",
         "caller": caller,
-        "request": f"{safe(record.route)}, {record.body_bytes} bytes, {record.rows} rows",
+        "request": f"{safe(record.route.replace('{model}', record.endpoint))}, {record.body_bytes} bytes, {_count(record.rows, 'row')}",
         "caller's id": safe(record.request_id) if record.request_id else None,
         "caller's trace": record.caller_trace_id,
         "chain": f"{record.version[:12]}, {record.mode}",
@@ -145,6 +151,10 @@ def _verdict(word: str, *, enforced: bool) -> Text:
 
 def _rows(record: Record) -> str:
     return str(record.rows) if record.rows <= 1 else f"{record.rejected + record.flagged}/{record.rows}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _p(value: Number) -> str:

@@ -23,7 +23,8 @@ from models.batch import Array
 
 FILE = "traces.db"
 _OVERHEAD_BYTES = 300  # columns and index entries of one request, charged to it
-_BUSY_S = 2.0
+_OPEN_BUSY_S = 5.0  # workers that start together make the file one after the other
+_WRITE_BUSY_MS = 500  # then the writer goes back to its lanes, and tries again
 _SELECT = "SELECT record, payload FROM requests"
 _INSERT = (
     "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage,"
@@ -57,6 +58,7 @@ class SqliteStore:
             for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"journal_size_limit = {2**26}"):
                 db.execute(f"PRAGMA {pragma}")
             prepare(db, file)
+            db.execute(f"PRAGMA busy_timeout = {_WRITE_BUSY_MS}")
         except BaseException as exc:
             db.close()
             if isinstance(exc, sqlite3.Error):
@@ -197,7 +199,7 @@ class SqliteStore:
 
 def _connect(file: Path) -> sqlite3.Connection:
     """Autocommit; transactions are written out. The recorder keeps a connection alive beyond its thread."""
-    db = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(file, timeout=_OPEN_BUSY_S, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA foreign_keys = ON")
     return db
 

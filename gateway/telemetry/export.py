@@ -47,6 +47,7 @@ class Export(threading.Thread):
         self._batch: list[Record] = []
         self._attempts = 0
         self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._deadline = float("inf")
 
     def add(self, record: Record) -> None:
@@ -60,15 +61,21 @@ class Export(threading.Thread):
         while not self._stopping.wait(pause):
             pause = _EVERY_S if self._send() else min(_RETRY_S[0] * 2**self._attempts, _RETRY_S[1])
         while self._batch or self._waiting:
-            if time.monotonic() >= self._deadline or not self._send():
+            if self._ended.is_set() or time.monotonic() >= self._deadline or not self._send():
                 break
         self.counts["export_lost"] += len(self._batch) + len(self._waiting)
-        self._exporter.shutdown()
+        self.abandon()
 
     def stop(self, deadline: float) -> None:
         """Asks it to finish by `deadline` (`time.monotonic()`)."""
         self._deadline = deadline
         self._stopping.set()
+
+    def abandon(self) -> None:
+        """Ends the exporter's own waiting between its retries; nothing is sent afterwards."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._exporter.shutdown()
 
     def _send(self) -> bool:
         """False where a batch was refused and has to wait."""

@@ -102,6 +102,7 @@ class SideRecorder:
         if export is not None:
             export.stop(deadline)
             export.join(max(0.0, deadline - time.monotonic()))
+            export.abandon()
 
     def _put(self, lane: Lane[Observation], observation: Observation, rows: int, nbytes: int) -> bool:
         if self._closed:

@@ -47,7 +47,7 @@ def _counted(record: Record) -> str:
     if record.rows == 1:
         return ""
     parts = [f"{n} {word}" for n, word in ((record.rejected, "rejected"), (record.flagged, "flagged")) if n]
-    return f"Of {record.rows} rows, {' and '.join(parts) or 'none was stopped'}."
+    return f"{record.rows} rows, {' and '.join(parts) or 'none of them stopped'}."
 
 
 def _judged(record: Record, row: RowEvidence) -> str:
@@ -71,14 +71,16 @@ def _evidence(record: Record, row: RowEvidence) -> str:
     else:
         said = f"It scored {score_text(score)}{_against(stage, row)}."
     rarity = (
-        "" if row.p_value is None else f" Of honest rows, about {row.p_value:.2%} look as odd (p = {row.p_value:.3g})."
+        ""
+        if row.p_value is None
+        else f" Of honest rows, about {row.p_value:.2%} look this odd (p = {row.p_value:.3g})."
     )
     return said + rarity
 
 
 def _against(stage: StageEvidence, row: RowEvidence) -> str:
     threshold = stage.reject_score if row.verdict == "reject" else stage.flag_score
-    return "" if threshold is None else f", and it {row.verdict}s from {score_text(threshold)} on"
+    return "" if threshold is None else f"; from {score_text(threshold)} on it {row.verdict}s"
 
 
 def _model(row: RowEvidence) -> str:
