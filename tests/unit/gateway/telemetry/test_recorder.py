@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gateway.config import Config
+from gateway.errors import OperatorError
 from gateway.state.record import Entry
 from gateway.state.sqlite import FILE, SqliteStore
 from gateway.state.store import DEFAULT_QUOTA, Filter, StateStore
-from gateway.telemetry.recorder import SideRecorder
+from gateway.telemetry.recorder import SideRecorder, open_recorder
 from tests.traffic import failed, info, observe, odd, typical, wild
 
 
@@ -248,3 +250,41 @@ def test_what_must_be_kept_costs_microseconds(tmp_path: Path) -> None:
     assert cost_us(20, lambda: side.offer(verdict)) < 50
     assert cost_us(200, lambda: side.has_room("192.0.2.7")) < 10
     side.close()
+
+
+def config(folder: Path, **telemetry: object) -> Config:
+    return Config.model_validate(
+        {
+            "endpoints": {"digits": {"model": {"kind": "onnx", "path": "m.onnx"}, "reference": "r.npz"}},
+            "state": {"path": folder / "state", "capture": {"max_requests": 20, "principal_share": 0.5}},
+            "telemetry": telemetry,
+        }
+    )
+
+
+def test_the_config_says_where_and_how_much(tmp_path: Path) -> None:
+    side = open_recorder(config(tmp_path, sample_clean=0.0), [info()])
+    for _ in range(15):
+        side.offer(observe(wild(1)))
+    side.close()
+    assert len(stored(tmp_path / "state")) == 10
+    store = SqliteStore.open_for_reading(tmp_path / "state")
+    facts = store.chain("digits", info().version)
+    store.close()
+    assert facts is not None
+    assert facts["input"]["layout"] == "NCHW"
+
+
+def test_a_state_folder_that_cannot_be_is_told_before_serving(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(OperatorError, match=r"state\.path: expected a folder the gateway can write"):
+        open_recorder(config(tmp_path), [info()])
+
+
+def test_a_later_releases_store_is_told_before_serving(tmp_path: Path) -> None:
+    SqliteStore.open_for_writing(tmp_path / "state").close()
+    db = sqlite3.connect(tmp_path / "state" / FILE)
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(OperatorError, match="a later watchgate wrote it"):
+        open_recorder(config(tmp_path), [info()])
