@@ -40,7 +40,9 @@ def find(values: Array, dtype: np.dtype[Any]) -> Lattice | None:
     if len(distinct) < 2 or len(values) - count.max() < _REPEATED // 2:
         return None
     whole = _whole(distinct)
-    found = _rounded(distinct, count, _noise(distinct, dtype)) if whole is None else _exact(*whole, dtype)
+    found = None if whole is None else _exact(*whole, dtype)
+    if found is None and dtype.kind == "f":
+        found = _rounded(distinct, count, _noise(distinct, dtype))
     return found if found is not None and _even(distinct, found) else None
 
 

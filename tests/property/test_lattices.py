@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 2**32 - 1)
     seed=SEEDS,
     log_step=st.floats(-4.0, 4.0),
     offset=st.floats(-20.0, 20.0),
-    levels=st.integers(12, 300),
+    levels=st.integers(20, 300),
     double=st.booleans(),
 )
 def test_a_grid_is_found(seed: int, log_step: float, offset: float, levels: int, double: bool) -> None:
