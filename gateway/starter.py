@@ -15,7 +15,7 @@ from defenses.base import PurifierSpec, Unsuitable
 from defenses.bit_depth import BitDepthSpec
 from defenses.jpeg import JpegSpec
 from defenses.median import MedianSpec
-from detectors.base import DetectorSpec
+from detectors.base import DetectorSpec, Reference, View
 from detectors.conformal import rows_needed
 from detectors.contract import ContractSpec
 from detectors.energy import EnergySpec
@@ -25,10 +25,9 @@ from detectors.nearest import NearestSpec
 from gateway.config import Budget
 from gateway.errors import OperatorError
 from gateway.training.splits import rows_for
-from models.backend import ModelBackend, Outputs
+from models.backend import ModelBackend
 from models.batch import Batch, Bounds, InputSpec
 
-SAMPLE_ROWS = 8
 BUDGETS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.2), (0.1, 0.3))  # reject, flag: the first that the rows support
 
 # What a stage is for, in the order they run: cheap ones first.
@@ -88,8 +87,9 @@ class Start:
         lines = _commented(f"  {quoted(self.name)}:", f"callers: POST /v2/models/{self.name}/infer")
         lines += ["    model:", f"      kind: {self.kind}", f"      path: {relative(self.model, folder)}"]
         if self.factory is not None:
-            made = _commented(f"      factory: {quoted(self.factory)}", "makes the network; called at calibrate only")
-            lines += made
+            file, _, maker = self.factory.rpartition(":")
+            made = f"./{relative(Path(file), folder)}:{maker}" if file.endswith(".py") else self.factory
+            lines += _commented(f"      factory: {quoted(made)}", "makes the network; called at calibrate only")
         lines += ["      input:", *self._input()]
         lines += ["    # Honest rows, arrays `x` and, if known, classes `y`: what detectors learn as normal."]
         lines += [f"    reference: {relative(self.reference, folder)}", *self._holdout(folder)]
@@ -173,7 +173,7 @@ def _commented(line: str, comment: str) -> list[str]:
 
 def quoted(text: str) -> str:
     """The text as YAML reads it back."""
-    plain = re.fullmatch(r"[A-Za-z_./][\w./-]*", text) and text.lower() not in ("true", "false", "null")
+    plain = re.fullmatch(r"[A-Za-z_./][\w./-]*(:[\w./-]+)?", text) and text.lower() not in ("true", "false", "null")
     return text if plain else json.dumps(text)
 
 
@@ -183,15 +183,20 @@ def relative(path: Path, folder: Path) -> str:
     return quoted(near if not near.startswith(f"..{os.sep}..") else os.path.abspath(path))
 
 
-def suitable(spec: InputSpec, outputs: Outputs) -> tuple[tuple[str, str], ...]:
-    """The stages that can work on this model, as the file spells them, and what each is for."""
+def suitable(batch: Batch, backend: ModelBackend, bounds: Bounds | None) -> tuple[tuple[str, str], ...]:
+    """The stages that can work on this model and rows like these, as the file spells them, and what each is for."""
+    spec = replace(backend.spec, bounds=bounds)
+    reference = Reference(View(batch, backend), spec)
     found = []
     for detector, why in STAGES:
-        try:
-            detector.refuse_unsuitable(spec, outputs)
-        except Unsuitable:
-            continue
         costly = isinstance(detector, FeatureSqueezingSpec)
+        if costly and spec.kind != "image":
+            continue
+        try:
+            detector.refuse_unsuitable(spec, reference.view.outputs)
+            detector.build(detector.fit(reference), spec)
+        except (Unsuitable, ValueError):
+            continue
         found.append((f"{{kind: {detector.kind}{', when: suspicious' if costly else ''}}}", why))
     return tuple(found)
 

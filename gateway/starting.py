@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from gateway.config import Budget
+from gateway.config import Budget, EndpointConfig
 from gateway.errors import OperatorError
 from gateway.starter import (
-    SAMPLE_ROWS,
     Start,
     fitting_budget,
     gentle_purifier,
@@ -17,12 +19,13 @@ from gateway.starter import (
     name_for,
     suitable,
 )
+from gateway.training.bundle import Draft
 from gateway.training.data import Dataset, Table, dataset, read
-from gateway.training.prepare import MIN_REFERENCE, probe
+from gateway.training.prepare import MIN_REFERENCE, SAMPLE_ROWS, probe, store
 from models.backend import ModelBackend
-from models.specs import InputConfig, ModelSpec, OnnxSpec, PytorchSpec, load_model, resolve
+from models.specs import InputConfig, OnnxSpec, PytorchSpec, load_model, resolve
 
-PURIFIED_ROWS = 256
+TRIED_ROWS = 256  # what stages and purifiers are tried on
 KINDS = {".onnx": "onnx", ".pt2": "pytorch", ".safetensors": "pytorch"}
 
 
@@ -36,32 +39,32 @@ def start(
         ModelError: the model can't be loaded, or something of it can't be told.
     """
     table = read(reference)
-    spec = model_spec(model, factory, missing=_has_nan(table))
-    data, backend = _opened(spec, table)
-    outputs = backend.predict(data.batch.take(slice(0, SAMPLE_ROWS)))
-    held = None if holdout is None else len(dataset(read(holdout), backend))
-    rows, notes = _holdout_rows(len(data), held)
-    budget = fitting_budget(rows)
-    notes += _remarks(budget, rows)
-    bounds = guessed_bounds(data.batch, backend.spec)
-    found = Start(
-        name=name or name_for(model),
-        kind=spec.model_dump()["kind"],
-        model=model,
-        reference=reference,
-        spec=backend.spec,
-        bounds=bounds,
-        stages=suitable(backend.spec, outputs),
-        budget=budget,
-        purifier=gentle_purifier(data.batch.take(slice(0, PURIFIED_ROWS)), backend, bounds),
-        holdout=holdout,
-        factory=factory,
-        x_range=_range(data),
-    )
+    held_out = None if holdout is None else read(holdout)
+    spec = model_spec(model, factory, missing=_has_nan(table) or (held_out is not None and _has_nan(held_out)))
+    with _opened(spec, table) as (data, backend):
+        rows, notes = _holdout_rows(len(data), None if held_out is None else len(dataset(held_out, backend)))
+        budget = fitting_budget(rows)
+        notes += _remarks(budget, rows)
+        bounds = guessed_bounds(data.batch, backend.spec)
+        sample = data.batch.take(slice(0, TRIED_ROWS))
+        found = Start(
+            name=name or name_for(model),
+            kind=spec.kind,
+            model=model,
+            reference=reference,
+            spec=backend.spec,
+            bounds=bounds,
+            stages=suitable(sample, backend, bounds),
+            budget=budget,
+            purifier=gentle_purifier(sample, backend, bounds),
+            holdout=holdout,
+            factory=factory,
+            x_range=_range(data),
+        )
     return found, [*data.notes, *notes]
 
 
-def model_spec(model: Path, factory: str | None, *, missing: bool = False) -> ModelSpec:
+def model_spec(model: Path, factory: str | None, *, missing: bool = False) -> OnnxSpec | PytorchSpec:
     """The spec of a model file, by how its name ends.
 
     Raises:
@@ -84,11 +87,16 @@ def model_spec(model: Path, factory: str | None, *, missing: bool = False) -> Mo
     raise OperatorError(f"{model}: a {model.suffix} file {needs}")
 
 
-def _opened(spec: ModelSpec, table: Table) -> tuple[Dataset, ModelBackend]:
-    data = dataset(table, probe(spec, table))
-    sample = data.batch.take(slice(0, SAMPLE_ROWS))
-    backend = load_model(resolve(spec, sample.x, None, sample.extras))
-    return data, backend
+@contextmanager
+def _opened(spec: OnnxSpec | PytorchSpec, table: Table) -> Iterator[tuple[Dataset, ModelBackend]]:
+    """The reference rows and the model, as `calibrate` would have them, from files that go away with the block."""
+    with tempfile.TemporaryDirectory(prefix="watchgate-") as work:
+        draft = Draft(Path(work) / "new")
+        draft.folder.mkdir()
+        stored = store(spec, table, EndpointConfig(model=spec, reference=table.path), draft)
+        data = dataset(table, probe(stored, table, draft.folder))
+        sample = data.batch.take(slice(0, SAMPLE_ROWS))
+        yield data, load_model(resolve(stored, sample.x, draft.folder, sample.extras), draft.folder)
 
 
 def _has_nan(table: Table) -> bool:
@@ -105,7 +113,7 @@ def _holdout_rows(reference: int, holdout: int | None) -> tuple[int, list[str]]:
     if holdout is not None:
         return holdout, []
     advice = "if the model was trained on the reference, name a --holdout of rows that it never saw"
-    return max(reference // 2, reference - MIN_REFERENCE), [f"no holdout: calibrate will split the reference; {advice}"]
+    return max(reference - MIN_REFERENCE, 0), [f"no holdout: calibrate will split the reference; {advice}"]
 
 
 def _remarks(budget: Budget, rows: int) -> list[str]:

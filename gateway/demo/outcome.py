@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -135,10 +135,15 @@ class Outcome:
             found.append(f"malformed and not refused: {', '.join(self.let_in)}")
         return found
 
-    def example(self, action: Literal["flag", "reject"]) -> str | None:
-        """The id of a request with this verdict, an attack's where there is one."""
-        ids = [tally.flagged_id if action == "flag" else tally.rejected_id for tally in self.tallies]
-        return next((name for name in (*ids[1:], ids[0]) if name is not None), None)
+    @property
+    def flagged_id(self) -> str | None:
+        """The id of a flagged request, an attack's where there is one."""
+        return _first([*(tally.flagged_id for tally in self.tallies[1:]), self.tallies[0].flagged_id])
+
+    @property
+    def rejected_id(self) -> str | None:
+        """The id of a rejected request, an attack's where there is one."""
+        return _first([*(tally.rejected_id for tally in self.tallies[1:]), self.tallies[0].rejected_id])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -148,6 +153,8 @@ class Outcome:
             "honest_at_most": {"flagged_or_rejected": self.promise.flag, "rejected": self.promise.reject},
             "as_promised": not self.broken,
             "broken": self.broken,
+            "flagged_id": self.flagged_id,
+            "rejected_id": self.rejected_id,
         }
 
     def table(self) -> Table:
@@ -172,7 +179,12 @@ class Outcome:
         )
         yield "wrong: answered with another class than the true one (flagged rows are answered from cleaned input)"
         yield (
-            f"PGD: Linf {EPSILON:g} of the gray scale, {STEPS} steps; it knows the model and nothing of the guard. "
-            "Only rows that fool the bare model are sent."
+            f"PGD: Linf {EPSILON:g} of the gray scale, {STEPS} steps against the model; only rows that fool it are "
+            "sent. The last kind also keeps every pixel in the range and on the levels that the contract has learned: "
+            "an attacker who knows the guard gets further."
         )
         yield from (f"[bold red]NOT AS PROMISED: {what}[/]" for what in self.broken)
+
+
+def _first(ids: Sequence[str | None]) -> str | None:
+    return next((name for name in ids if name is not None), None)

@@ -29,6 +29,8 @@ from gateway.errors import OperatorError
 from gateway.starting import start
 from gateway.training.calibrate import calibrate
 
+ID_SHOWN = 12  # digits of a trace's id: enough to find it
+
 
 def show(path: Path, port: int, *, once: bool, as_json: bool) -> int:
     """Runs the demo; with `once` the exit status says whether all was as promised, else it serves until Ctrl-C.
@@ -77,7 +79,7 @@ def _calibrated(folder: Folder, honest: int) -> Promise:
 def _traffic(port: int, net: Network, data: Digits, promise: Promise) -> Outcome:
     client = Client(HOST, port)
     try:
-        tallies = tuple(ask(client, group) for group in groups(net, data.honest))
+        tallies = tuple(ask(client, group) for group in groups(net, data))
         malformed, let_in = ask_malformed(client, requests())
     finally:
         client.close()
@@ -102,10 +104,9 @@ def _tell(outcome: Outcome, folder: Folder, port: int, as_json: bool) -> None:
 
 def _commands(outcome: Outcome, config: Path, request: Path, port: int) -> Iterator[tuple[str, str]]:
     where = f"--config {config}"
-    for action in ("flag", "reject"):
-        found = outcome.example(action)
+    for what, found in (("flagged", outcome.flagged_id), ("rejected", outcome.rejected_id)):
         if found is not None:
-            yield f"one row that was {action}ed:", f"watchgate traces show {found} {where}"
+            yield f"one row that was {what}:", f"watchgate traces show {found[:ID_SHOWN]} {where}"
     yield "all that was stopped:", f"watchgate traces list {where}"
     url = f"http://{HOST}:{port}/v2/models/digits/infer"
     yield "call it yourself:", f"curl {url} -H 'content-type: application/json' -d @{request}"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from attacks.pgd import on_grid, pgd
-from gateway.demo.digits import BOUNDS, STEP, Rows
+from gateway.demo.digits import BOUNDS, STEP, Digits, Rows
 from gateway.demo.network import Network
 from models.batch import Array
 
@@ -27,27 +27,32 @@ class Group:
     y: Array | None = None
 
 
-def groups(network: Network, honest: Rows, seed: int = 0) -> Iterator[Group]:
-    """What is sent, kind by kind."""
-    yield Group("honest, never seen", honest.x, honest.y)
-    yield from attacks(network, honest, seed)
-    yield from foreign(honest, seed)
+def groups(network: Network, data: Digits, seed: int = 0) -> Iterator[Group]:
+    """What is sent, kind by kind; the honest rows first."""
+    yield Group("honest, never seen", data.honest.x, data.honest.y)
+    yield from attacks(network, data, seed)
+    yield from foreign(data.honest, seed)
 
 
-def attacks(network: Network, honest: Rows, seed: int) -> Iterator[Group]:
-    """PGD against the model: rows rounded to the gray levels that real scans have, and the same unrounded.
+def attacks(network: Network, data: Digits, seed: int) -> Iterator[Group]:
+    """PGD against the model: rounded to the gray levels that real scans have; unrounded; and rounded, then moved into
+    the range that each pixel has in the training rows, as an attacker would who knows the contract.
 
-    Only rows that the model got right and that fool it, after rounding where they are rounded, count as adversarial.
+    Only rows that the model got right and that fool it, after all that was done to them, count as adversarial.
     """
-    x, y = torch.from_numpy(honest.x), torch.from_numpy(honest.y)
+    x, y = torch.from_numpy(data.honest.x), torch.from_numpy(data.honest.y)
     raw = pgd(network, x, y, epsilon=EPSILON, steps=STEPS, bounds=BOUNDS, seed=seed)
+    rounded = on_grid(raw, step=STEP, bounds=BOUNDS)
+    low, high = (torch.from_numpy(edge(data.train.x, axis=0)) for edge in (np.min, np.max))
+    kinds = {
+        "PGD on gray levels": rounded,
+        "PGD between levels": raw,
+        "PGD within contract": torch.minimum(torch.maximum(rounded, low), high),
+    }
     right = network(x).argmax(dim=1) == y
-    for name, rows in (
-        ("PGD, on the gray levels", on_grid(raw, step=STEP, bounds=BOUNDS)),
-        ("PGD, between the levels", raw),
-    ):
+    for name, rows in kinds.items():
         fooled = right & (network(rows).argmax(dim=1) != y)
-        yield Group(name, rows[fooled].numpy(), honest.y[fooled.numpy()])
+        yield Group(name, rows[fooled].numpy(), data.honest.y[fooled.numpy()])
 
 
 def foreign(honest: Rows, seed: int) -> Iterator[Group]:

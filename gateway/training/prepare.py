@@ -53,7 +53,7 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     tables = {"reference": read(settings.reference)}
     if settings.holdout is not None:
         tables["holdout"] = read(settings.holdout)
-    stored = _store(settings.model, tables["reference"], settings, draft)
+    stored = store(settings.model, tables["reference"], settings, draft)
     bare = probe(stored, tables["reference"], draft.folder)
     sets = {
         name: dataset(table, bare, settings.group if name == list(tables)[-1] else None, bounded=name == "reference")
@@ -68,7 +68,7 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     return Prepared(spec, backend, parts, {name: table.digest for name, table in tables.items()}, notes)
 
 
-def _store(spec: ModelSpec, table: Table, settings: EndpointConfig, draft: Draft) -> ModelSpec:
+def store(spec: ModelSpec, table: Table, settings: EndpointConfig, draft: Draft) -> ModelSpec:
     """Puts the model into the draft; its spec, by a path relative to it. What is calibrated is what will be served."""
     if not isinstance(spec, PytorchSpec):
         files = model_files(spec)
