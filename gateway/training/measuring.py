@@ -10,7 +10,7 @@ import numpy as np
 from defenses.base import Purifier
 from detectors.base import View
 from detectors.conformal import Cut, clopper_pearson
-from gateway.chain import Chain
+from gateway.chain import Chain, PurifyStep
 from gateway.training.data import Rows
 from gateway.training.fitting import FittedChain, FittedStage
 from gateway.training.passes import Progress, chunks, silent
@@ -91,7 +91,8 @@ def measure(
     progress: Progress = silent,
 ) -> Measured:
     """Runs the chain over the check rows as requests would, and each purifier on all of them."""
-    chain = Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy)
+    steps = tuple(PurifyStep(purifier, when == "always") for purifier, when in purifiers)
+    chain = Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy, steps)
     judged = []
     for part in chunks(len(rows), BATCH_ROWS):
         judged.append(chain.run(rows.batch.take(part)))
