@@ -5,20 +5,24 @@ Only rows that are still misclassified after rounding count as found or missed; 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from foolbox.attacks.base import Attack
-from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
-from foolbox.attacks.deepfool import L2DeepFoolAttack
-from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
-from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
-from foolbox.models.pytorch import PyTorchModel
 from torch import nn
 
 from benchmarks.data import Images, Labeled, to_grid
 from benchmarks.mnist_model import predict
+
+with warnings.catch_warnings():  # foolbox asks scipy for names that will go
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from foolbox.attacks.base import Attack
+    from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
+    from foolbox.attacks.deepfool import L2DeepFoolAttack
+    from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
+    from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
+    from foolbox.models.pytorch import PyTorchModel
 
 PGD_STEPS = 40
 LEVELS = 255
