@@ -138,8 +138,7 @@ def test_softmax(check: Check, normal: Normal, kind: str, axis: int) -> None:
 
 @pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-@pytest.mark.parametrize("states", [False, True])
-@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("states", "bias"), [(False, True), (True, False)])
 def test_recurrent_layers(
     check: Check, normal: Normal, kind: str, gates: int, direction: str, states: bool, bias: bool
 ) -> None:
@@ -157,3 +156,16 @@ def test_recurrent_layers(
     check(
         kind, inputs, fixed=(1, 2, 3), outputs=outputs, gradient=True, direction=direction, hidden_size=hidden, **more
     )
+
+
+@pytest.mark.parametrize("mask", [None, "added", "chosen"])
+@pytest.mark.parametrize("is_causal", [0, 1])
+@pytest.mark.parametrize("kv_heads", [2, 4])
+def test_attention(check: Check, normal: Normal, mask: str | None, is_causal: int, kv_heads: int) -> None:
+    bias = normal(5, 5)
+    masks = {None: [], "added": [bias], "chosen": [(bias > -1) | np.eye(5, dtype=bool)]}[mask]
+    inputs = [normal(2, 4, 5, 3), normal(2, kv_heads, 5, 3), normal(2, kv_heads, 5, 3), *masks]
+    check("Attention", inputs, fixed=(1, 2), opset=23, is_causal=is_causal)
+    flat = [a.transpose(0, 2, 1, 3).reshape(2, 5, -1) for a in inputs[:3]]
+    attributes = {"is_causal": is_causal, "q_num_heads": 4, "kv_num_heads": kv_heads, "scale": 0.3}
+    check("Attention", [*flat, *masks], fixed=(1, 2), opset=23, **attributes)

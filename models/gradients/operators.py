@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from models.gradients.operator import Operator
-from models.gradients.operators import (
+from models.gradients.families import (
     activations,
     arithmetic,
     classical,
@@ -21,6 +20,7 @@ from models.gradients.operators import (
     resizing,
     shapes,
 )
+from models.gradients.operator import Operator
 
 FAMILIES = (
     activations,

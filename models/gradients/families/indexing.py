@@ -20,7 +20,7 @@ def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """The slices at these indices along an axis, in the indices' shape."""
     along = axis % x.dim()
     found = x.index_select(along, wrapped(indices, x.shape[along]).reshape(-1))
-    return found.reshape(*x.shape[:along], *indices.shape, *x.shape[along + 1 :])
+    return found.reshape((*x.shape[:along], *indices.shape, *x.shape[along + 1 :]))
 
 
 def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:

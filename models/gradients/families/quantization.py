@@ -13,8 +13,8 @@ from onnx import TensorProto
 from torch import Tensor
 
 from models.gradients.dtypes import DTYPES
+from models.gradients.families.convolution import AUTO_PADS, conv
 from models.gradients.operator import Operator
-from models.gradients.operators.convolution import AUTO_PADS, conv
 
 QUANTIZED = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.gradients.families.convolution import AUTO_PADS, CONV, pad_constant, padding
 from models.gradients.operator import Operator
-from models.gradients.operators.convolution import AUTO_PADS, CONV, pad_constant, padding
 
 MAX = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 

@@ -38,22 +38,15 @@ def linear_classifier(
     weights = rows.new_tensor(coefficients).reshape(-1, rows.shape[-1])
     bias = None if intercepts is None else rows.new_tensor(intercepts)
     scores = functional.linear(rows, weights, bias)
-    if len(weights) == 1:
-        scores = binary_scores(scores, post_transform)
-        best = scores.argmax(-1)
+    if len(weights) == 1:  # the second class's score alone; onnxruntime applies no softmax to it
+        best = (scores[:, 0] > 0).long()
+        second = torch.sigmoid(scores) if post_transform == "LOGISTIC" else scores
+        scores = torch.cat([1 - second, second], -1)
     else:
         best = scores.argmax(-1)
         scores = transform(scores, post_transform)
     labels = best if not classlabels_ints else torch.tensor(classlabels_ints, device=x.device)[best]
     return labels, scores
-
-
-def binary_scores(score: Tensor, post_transform: str) -> Tensor:
-    """Both classes' scores from the second one's."""
-    if post_transform == "LOGISTIC":
-        second = torch.sigmoid(score)
-        return torch.cat([1 - second, second], -1)
-    return transform(torch.cat([-score, score], -1), post_transform)
 
 
 def linear_regressor(
