@@ -83,7 +83,7 @@ PLAIN = frozenset(
     | {"as_layout", "as_device", "as_optional_tensor", "as_optional_tensors", "as_int_lists", "as_float_lists"}
 )
 EXPLAINED: Mapping[str, str] = {
-    "buffer_mutation": "a model that changes its own state: export it after .eval()",
+    "buffer_mutation": "a model that changes its own state (export it after .eval())",
     "as_graph": "control flow or a no_grad block inside forward",
     "as_custom_obj": "a custom object",
     "custom_obj": "a custom object",
@@ -109,6 +109,7 @@ def clean_program(document: Any, operators: Container[str]) -> dict[str, Any]:
         for node in graph["nodes"]:
             node["metadata"] = {}
             _check_target(node["target"], operators)
+            _check_mode(node)
         return {
             "graph_module": {
                 "graph": graph,
@@ -184,6 +185,13 @@ def _check_target(target: str, operators: Container[str]) -> None:
         raise UnsafeModel(f"model: expected operators of torch.ops.aten that only compute, found {target[:120]!r}")
 
 
+def _check_mode(node: Mapping[str, Any]) -> None:
+    """Batch norm and dropout as they are while training: answers would depend on chance and on other rows."""
+    for argument in node["inputs"]:
+        if argument["name"] in ("train", "training") and argument["arg"].get("as_bool") is True:
+            raise ModelError(f"model: expected one exported after .eval(), found {node['target']} in training mode")
+
+
 def _version(text: str) -> str:
     _admit(VERSION.fullmatch(text) is not None, "torch_version", text)
     return text
@@ -194,7 +202,9 @@ def _root(module: Any, signature: Any) -> dict[str, Any]:
     inputs = sum("user_input" in spec or "constant_input" in spec for spec in signature["input_specs"])
     count = sum("user_output" in spec for spec in signature["output_specs"])
     names = _output_names(module["module_call_graph"], count)
-    outputs = _tree("builtins.dict", count, json.dumps(names)) if names else _tree("builtins.tuple", count)
+    outputs = LEAF if count == 1 else _tree("builtins.tuple", count)
+    if names:
+        outputs = _tree("builtins.dict", count, json.dumps(names))
     arguments = {**_tree("builtins.tuple", 2), "children_spec": [_tree("builtins.tuple", inputs), EMPTY_KEYWORDS]}
     specs = {"in_spec": json.dumps([1, arguments]), "out_spec": json.dumps([1, outputs])}
     return {"fqn": "", "signature": {"inputs": [], "outputs": [], **specs, "forward_arg_names": None}}
@@ -204,7 +214,7 @@ LEAF: Mapping[str, Any] = {"type": None, "context": None, "children_spec": []}
 EMPTY_KEYWORDS: Mapping[str, Any] = {"type": "builtins.dict", "context": "[]", "children_spec": []}
 
 
-def _tree(kind: str, leaves: int, context: str = "null") -> dict[str, Any]:
+def _tree(kind: str, leaves: int, context: str = "null") -> Mapping[str, Any]:
     return {"type": kind, "context": context, "children_spec": [LEAF] * leaves}
 
 
