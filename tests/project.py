@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from gateway.config import Config
-from tests import tiny
+from models.batch import Array, InputSpec
 
 CHAIN: list[dict[str, Any]] = [
     {"kind": "contract"},
@@ -20,7 +20,20 @@ CHAIN: list[dict[str, Any]] = [
 ]
 
 
-def to_onnx(net: tiny.Net, path: Path) -> None:
+class OneHidden(Protocol):
+    """A network of one hidden layer."""
+
+    @property
+    def spec(self) -> InputSpec: ...
+    @property
+    def first(self) -> Array: ...
+    @property
+    def bias(self) -> Array: ...
+    @property
+    def last(self) -> Array: ...
+
+
+def to_onnx(net: OneHidden, path: Path) -> None:
     """The network as a file: flatten, Gemm, Relu, Gemm."""
     weights = {"w1": net.first, "b1": net.bias, "w2": net.last}
     nodes = [
@@ -33,7 +46,7 @@ def to_onnx(net: tiny.Net, path: Path) -> None:
         nodes,
         "digits",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", *net.spec.shape])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 10])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", net.last.shape[1]])],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
