@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from threading import Lock
 from typing import Generic, TypeVar
@@ -29,6 +29,10 @@ class Bounds:
     nbytes: int
     share: float = 0.5
 
+    def of_one(self) -> Bounds:
+        """What one principal may fill."""
+        return Bounds(*(max(1, int(most * self.share)) for most in (self.items, self.rows, self.nbytes)))
+
 
 @dataclass(slots=True)
 class _Held:
@@ -44,7 +48,7 @@ class Lane(Generic[T]):
 
     def __init__(self, bounds: Bounds, strip: Callable[[T], T]) -> None:
         self._bounds = bounds
-        self._mine = Bounds(*(max(1, int(most * bounds.share)) for most in (bounds.items, bounds.rows, bounds.nbytes)))
+        self._mine = bounds.of_one()
         self._strip = strip
         self._queue: deque[tuple[T, str, int, int]] = deque()
         self._all = _Held()
@@ -59,6 +63,12 @@ class Lane(Generic[T]):
         """Whether one more row of this principal would be taken."""
         held = self._by_principal.get(principal)
         return _fits(self._all, self._bounds, 1) and (held is None or _fits(held, self._mine, 1))
+
+    def resize(self, items: int) -> None:
+        """From now on so many items may wait; what waits already stays."""
+        if items != self._bounds.items:
+            self._bounds = replace(self._bounds, items=items)
+            self._mine = self._bounds.of_one()
 
     def put(self, item: T, principal: str, rows: int, nbytes: int) -> Place:
         """Takes the item, with or without its payload of `nbytes`, or refuses it."""

@@ -29,8 +29,8 @@ from models.batch import Batch
 if TYPE_CHECKING:
     from gateway.config import Config
 
-# About what the writer puts on disk in half a second: a verdict that is taken is on disk within a second.
-_VERDICTS = Bounds(items=2048, rows=2**16, nbytes=2**26)
+# Items to begin with: the writer fits them to its speed, so that a verdict that is taken is on disk within a second.
+_VERDICTS = Bounds(items=512, rows=2**16, nbytes=2**26)
 _CLEAN = Bounds(items=512, rows=2**14, nbytes=2**24)
 _ABANDONED: list[object] = []  # a parent's connections: SQLite forbids a forked child even to close them
 

@@ -17,7 +17,9 @@ from gateway.telemetry.observation import ChainInfo, Observation
 
 logger = logging.getLogger("watchgate.telemetry")
 
-FLUSH_S = 0.2  # what `kill -9` can lose of an idle gateway; the promise is a second
+FLUSH_S = 0.1  # what `kill -9` can lose of an idle gateway; the promise is a second
+_LAG_S = 0.4  # of a busy one: no more may wait than is written in this time
+_WAITING = (64, 4096)  # items a lane may hold, whatever the speed
 _CHUNK = 64  # observations a transaction: a flood reaches the disk in steps
 _TIDY_S = 60.0
 _RETRY_S = (0.2, 5.0)
@@ -55,6 +57,7 @@ class Writer(threading.Thread):
         self._retry_at = 0.0
         self._retry_s = _RETRY_S[0]
         self._tidied = time.monotonic()
+        self._cost_s = 0.0  # of one record, when many are written
 
     def run(self) -> None:
         """Until `stop`, and then until all is written or the time is up."""
@@ -81,10 +84,21 @@ class Writer(threading.Thread):
         """Everything that waits, in chunks: verdicts before clean requests."""
         for lane in self._lanes:
             while lane and time.monotonic() < self._deadline:
+                started, stored = time.monotonic(), self.counts["stored"]
                 self._describe(lane.take(_CHUNK), hurry=len(lane) > 2 * _CHUNK)
                 self._flush()
+                self._pace(time.monotonic() - started, self.counts["stored"] - stored)
         self._flush()
         self._tidy()
+
+    def _pace(self, took_s: float, stored: int) -> None:
+        """Fits the lanes to the writer's speed: quick to see that it is slower, slow to believe that it is faster."""
+        if stored < _CHUNK // 2:  # a few records' fixed costs say nothing of many
+            return
+        cost_s = took_s / stored
+        self._cost_s = max(cost_s, 0.9 * self._cost_s + 0.1 * cost_s)
+        for lane in self._lanes:
+            lane.resize(min(max(int(_LAG_S / self._cost_s), _WAITING[0]), _WAITING[1]))
 
     def _describe(self, observations: Sequence[Observation], *, hurry: bool) -> None:
         for observation in observations:

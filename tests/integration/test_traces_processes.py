@@ -34,7 +34,7 @@ while True:
 """
 
 WRITER = """
-import sys
+import sys, time
 from pathlib import Path
 from gateway.state.sqlite import SqliteStore
 from gateway.state.store import Quota
@@ -44,6 +44,8 @@ folder, principal = Path(sys.argv[1]), sys.argv[2]
 side = SideRecorder(lambda: SqliteStore.open_for_writing(folder, Quota(max_requests=10_000)), [info()])
 for _ in range(300):
     seen = observe(wild(1), principal=principal)
+    while not side.has_room(principal):
+        time.sleep(0.01)
     assert side.offer(seen)
     print(seen.id)
 side.close(timeout_s=60.0)

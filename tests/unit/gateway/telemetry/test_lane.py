@@ -45,6 +45,18 @@ def test_a_full_lane_has_room_for_nobody() -> None:
     assert waiting.has_room("another")
 
 
+def test_a_lane_is_resized() -> None:
+    waiting = lane(items=8)
+    for number in range(6):
+        waiting.put("A", f"p{number}", 1, 0)
+    waiting.resize(4)
+    assert not waiting.has_room("another")
+    assert len(waiting.take(3)) == 3
+    assert waiting.has_room("another")
+    waiting.resize(100)
+    assert [waiting.put("B", "p", 1, 0) for _ in range(51)] == [Place.WHOLE] * 50 + [Place.REFUSED]
+
+
 def test_a_request_larger_than_the_bound_is_taken_once() -> None:
     waiting = lane(rows=10)
     assert waiting.put("A", "p", 64, 0) is Place.WHOLE
