@@ -77,10 +77,11 @@ def _facts(trace: Trace) -> Table:
         else _PAYLOADS[trace.payload]
     )
     caller = safe(record.principal) + (f", {safe(record.user_agent)}" if record.user_agent else "")
+    path = safe(record.route.replace("{model}", record.endpoint))
     lines = {
         "time": f"{local(record.started_ns)}, took {record.took_ms:.1f} ms, answered {record.status}",
         "caller": caller,
-        "request": f"{safe(record.route.replace('{model}', record.endpoint))}, {record.body_bytes} bytes, {_count(record.rows, 'row')}",
+        "request": f"{path}, {record.body_bytes} bytes, {_count(record.rows, 'row')}",
         "caller's id": safe(record.request_id) if record.request_id else None,
         "caller's trace": record.caller_trace_id,
         "chain": f"{record.version[:12]}, {record.mode}",
