@@ -74,7 +74,8 @@ class Guard:
                 x = tensors[self.single]
             else:
                 columns = [tensors[name] for name in self.names]
-                x = np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1, dtype=self.dtype)
+                blocks = [column if column.ndim > 1 else column[:, None] for column in columns]
+                x = np.concatenate(blocks, axis=1, dtype=self.dtype)
             return Batch(x, {name: _text(tensors[name]) for name in self.through})
         except KeyError as error:
             raise ModelError(f"input {error.args[0]!r}: expected, found only {sorted(tensors)}") from None

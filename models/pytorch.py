@@ -76,8 +76,9 @@ def export_pt2(
 ) -> PytorchSpec:
     """Makes `out`, a clean `.pt2` file, of safetensors and their factory, or of another `.pt2` file.
 
-    `sample` has two rows or more of each input, by the names of `forward`'s arguments, or of the only one. Runs the
-    operator's own code for safetensors: at `calibrate`, never when serving. Returns the spec of the new file.
+    `sample` has two rows or more of each input, by the names of `forward`'s arguments, or of the only one; floats are
+    taken in the dtype of the weights. For safetensors it runs the operator's own code: at `calibrate`, never when
+    serving. Returns the spec of the new file.
 
     Raises:
         ModelError: the factory, the weights or the network can't be used.
@@ -92,13 +93,19 @@ def export_pt2(
 def _export(network: torch.nn.Module, sample: Mapping[str, Array] | Array) -> torch.export.ExportedProgram:
     """The network as a graph that takes any number of rows, if it can."""
     rows = {0: torch.export.Dim.AUTO}
+    floats = next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), torch.float32)
     try:
         if isinstance(sample, Mapping):
-            tensors = {name: torch.tensor(array) for name, array in sample.items()}
+            tensors = {name: _tensor(array, floats) for name, array in sample.items()}
             return torch.export.export(network, (), tensors, dynamic_shapes=dict.fromkeys(tensors, rows))
-        return torch.export.export(network, (torch.tensor(sample),), dynamic_shapes=(rows,))
+        return torch.export.export(network, (_tensor(sample, floats),), dynamic_shapes=(rows,))
     except Exception as error:  # torch.export raises many kinds; to an operator only their text is of use
         raise ModelError(f"factory: torch.export can't export the network: {_line(error)}") from error
+
+
+def _tensor(array: Array, floats: torch.dtype) -> torch.Tensor:
+    tensor = torch.tensor(array)
+    return tensor.to(floats) if tensor.is_floating_point() else tensor
 
 
 def _screened(path: Path) -> bytes:

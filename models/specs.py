@@ -20,6 +20,7 @@ __all__ = [
     "OutputKind",
     "Provider",
     "PytorchSpec",
+    "export_model",
     "load_model",
     "model_files",
     "resolve",
@@ -171,6 +172,22 @@ def resolve(spec: ModelSpec, x: Array, folder: Path | None = None, extras: Array
 
         return resolve_pytorch(spec, x, folder, extras)
     raise ModelError(f"kind: expected onnx or pytorch, found {type(spec).__name__}")
+
+
+def export_model(spec: ModelSpec, sample: Arrays | Array, out: Path, folder: Path | None = None) -> ModelSpec:
+    """The spec of a file that can be served: of `out`, a `.pt2` made there, for safetensors; any other as it is.
+
+    `sample` has two rows or more of the network's only input, or of each by name. Runs the operator's own factory: at
+    `calibrate`, never when serving.
+
+    Raises:
+        ModelError: the factory, the weights or the network can't be used.
+    """
+    if not isinstance(spec, PytorchSpec) or spec.factory is None:
+        return spec
+    from models.pytorch import export_pt2  # imports torch
+
+    return export_pt2(spec, sample, out, folder)
 
 
 def model_files(spec: ModelSpec, folder: Path | None = None) -> tuple[Path, ...]:

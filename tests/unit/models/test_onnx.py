@@ -23,13 +23,16 @@ FLOAT = TensorProto.FLOAT
 N = "n"
 
 
+Node = tuple[str, str, str, dict[str, Any]]
+
+
 def weights(*shape: int) -> Array:
     return (RNG.standard_normal(shape) / 3).astype(np.float32)
 
 
 def build(
     path: Path,
-    nodes: Sequence[tuple[str, str, str, dict[str, Any]]],
+    nodes: Sequence[Node],
     constants: Arrays,
     inputs: Sequence[tuple[str, int, Sequence[Any]]],
     outputs: Sequence[tuple[str, int, Sequence[Any]]],
@@ -60,7 +63,7 @@ def loaded(spec: OnnxSpec, x: Array) -> ModelBackend:
     return load_model(OnnxSpec.model_validate_json(resolved.model_dump_json()))
 
 
-MLP = [
+MLP: list[Node] = [
     ("Gemm", "x w1 b1", "h", {}),
     ("Relu", "h", "features", {}),
     ("Gemm", "features w2 b2", "y", {}),
@@ -78,7 +81,7 @@ def test_a_table_model_is_recognized_and_answers_as_onnxruntime(tmp_path: Path) 
     path = mlp(tmp_path / "m.onnx")
     x = weights(7, 4)
     model = loaded(OnnxSpec(path=path), x)
-    assert (model.spec.kind, model.spec.shape, model.spec.dtype) == ("table", (4,), np.float32)
+    assert (model.spec.kind, model.spec.shape, model.spec.dtype) == ("table", (4,), np.dtype(np.float32))
     assert [(t.name, t.datatype, t.shape) for t in model.inputs] == [("x", "FP32", (-1, 4))]
     assert [(t.name, t.datatype, t.shape) for t in model.outputs] == [("y", "FP32", (-1, 3))]
     outputs = model.predict(model.join({"x": x}))
@@ -129,14 +132,18 @@ def test_a_fixed_number_of_rows_takes_any_number(rows: int, n: int, tmp_path: Pa
     assert model.inputs[0].shape == (-1, 4)
 
 
-CONVOLUTION = [
+CONVOLUTION: list[Node] = [
     ("Conv", "x k1", "c", {"pads": [1, 1, 1, 1]}),
     ("Relu", "c", "maps", {}),
 ]
 
 
 def test_a_convolutional_head_pools_its_input_over_space(tmp_path: Path) -> None:
-    head = [("Conv", "maps k2", "scores", {}), ("GlobalAveragePool", "scores", "p", {}), ("Flatten", "p", "y", {})]
+    head: list[Node] = [
+        ("Conv", "maps k2", "scores", {}),
+        ("GlobalAveragePool", "scores", "p", {}),
+        ("Flatten", "p", "y", {}),
+    ]
     path = build(
         tmp_path / "m.onnx",
         [*CONVOLUTION, *head],
@@ -230,7 +237,7 @@ def test_token_ids_are_told_by_the_table_that_they_index(tmp_path: Path) -> None
     np.testing.assert_allclose(outputs.tensors["y"], reference(path, {"ids": ids})[0], atol=1e-6)
 
 
-def _head(name: str) -> list[tuple[str, str, str, dict[str, Any]]]:
+def _head(name: str) -> list[Node]:
     return [("MatMul", f"{name} w1", "h", {}), ("Relu", "h", "r", {}), ("MatMul", "r w2", "y", {})]
 
 
@@ -251,7 +258,7 @@ def test_series_and_several_inputs_and_outputs(tmp_path: Path) -> None:
         load_model(OnnxSpec(path=path))
     x, extra = weights(4, 10, 3), weights(4, 2)
     note = np.array([["a"], ["ü"], [""], ["d"]], dtype=object)
-    resolved = resolve(OnnxSpec(path=path, guard="x"), x, extras={"extra": extra, "note": note})
+    resolved = resolve(OnnxSpec(path=path, guard=("x",)), x, extras={"extra": extra, "note": note})
     model = load_model(resolved)
     assert (model.spec.kind, model.spec.shape) == ("series", (10, 3))
     wire = np.array([[text[0].encode()] for text in note], dtype=object)

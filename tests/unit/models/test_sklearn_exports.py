@@ -92,7 +92,7 @@ def test_one_input_per_column_is_guarded_as_one_table(tmp_path: Path) -> None:
     fitted = make_pipeline(encode, LogisticRegression()).fit(rows, age > 50)
     kinds = [("age", Int64TensorType([None, 1])), ("income", FloatTensorType([None, 1]))]
     path = export(tmp_path / "m.onnx", fitted, initial_types=[*kinds, ("city", StringTensorType([None, 1]))])
-    feeds = {
+    feeds: dict[str, Array] = {
         "age": age[:, None],
         "income": income[:, None].astype(np.float32),
         "city": rows[:, 2:],
@@ -102,7 +102,7 @@ def test_one_input_per_column_is_guarded_as_one_table(tmp_path: Path) -> None:
     assert resolved.guard == ("age", "income")
     model = load_model(resolved)
     assert model.spec.columns == ("age", "income")
-    assert (model.spec.kind, model.spec.shape, model.spec.dtype) == ("table", (2,), np.float64)
+    assert (model.spec.kind, model.spec.shape, model.spec.dtype) == ("table", (2,), np.dtype(np.float64))
     batch = model.join(feeds)
     np.testing.assert_array_equal(batch.x, x)
     outputs = model.predict(batch)
@@ -111,7 +111,7 @@ def test_one_input_per_column_is_guarded_as_one_table(tmp_path: Path) -> None:
     np.testing.assert_allclose(outputs.tensors["output_probability"], table(expected["output_probability"]), atol=1e-6)
     nudged = model.predict(batch.with_x(batch.x + np.array([0.2, 0.0])))  # whole years again
     np.testing.assert_array_equal(nudged.tensors["output_probability"], outputs.tensors["output_probability"])
-    one = load_model(resolve(OnnxSpec(path=path, guard="income"), feeds["income"], extras=feeds))
+    one = load_model(resolve(OnnxSpec(path=path, guard=("income",)), feeds["income"], extras=feeds))
     np.testing.assert_array_equal(
         one.predict(one.join(feeds)).tensors["output_probability"], outputs.tensors["output_probability"]
     )
