@@ -31,7 +31,7 @@ def test_classes_without_rows_are_left_out() -> None:
     case = tiny.image()
     y = np.where(case.reference.labels < 5, 2, 7_000_000)
     arrays = MahalanobisSpec().fit(replace(case.reference, y=y))
-    assert arrays["means"].shape == (2, tiny.HIDDEN)
+    assert arrays["means"].shape == (2, tiny.HIDDEN + 1)
 
 
 def test_without_labels_or_logits_all_rows_are_one_class() -> None:

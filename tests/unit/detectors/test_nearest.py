@@ -36,7 +36,7 @@ def test_keeps_a_seeded_selection() -> None:
     case = tiny.image()
     spec = NearestSpec(keep=100)
     arrays = spec.fit(case.reference)
-    assert arrays["kept"].shape == (100, tiny.HIDDEN)
+    assert arrays["kept"].shape == (100, tiny.HIDDEN + 1)
     assert np.array_equal(arrays["kept"], spec.fit(case.reference)["kept"])
     assert spec.notes(arrays, case.spec)[1] == "nearest: keeps 100 of 1000 reference rows"
 

@@ -15,10 +15,15 @@ def test_takes_the_features_where_there_are_some() -> None:
     case = tiny.image()
     space = Space.fit(case.reference)
     z = space.coordinates(case.reference.view)
-    assert z.shape == (tiny.FITTED, tiny.HIDDEN)
+    assert z.shape == (tiny.FITTED, tiny.HIDDEN + 1)
     assert z.dtype == np.float32
     assert np.abs(z.mean(axis=0)).max() < 1e-3
-    assert (z**2).sum(axis=1).mean() == pytest.approx(tiny.HIDDEN, rel=1e-3)
+    assert (z[:, :-1] ** 2).mean() == pytest.approx(1.0, rel=1e-3)
+    assert z[:, -1].std() == pytest.approx(1.0, rel=1e-3)
+    features = case.reference.view.outputs.features
+    assert features is not None
+    assert np.allclose(np.exp(z[:, -1] / space.scale[-1] + space.mean[-1]), np.linalg.norm(features, axis=1), rtol=1e-3)
+    assert np.allclose(np.linalg.norm(z[:, :-1] / space.scale[:-1] + space.mean[:-1], axis=1), 1.0, rtol=1e-3)
     assert space.note() == "distances are measured on the model's 32 penultimate features"
 
 
@@ -77,6 +82,18 @@ def test_wild_values_stay_finite_and_leave_their_neighbors_alone() -> None:
     z = space.coordinates(View(Batch(x), case.net))
     assert np.isfinite(z).all()
     assert np.array_equal(z[1:], space.coordinates(View(case.rows.take(slice(1, 3)), case.net)))
+
+
+def test_features_that_are_no_numbers_are_far_out() -> None:
+    case = tiny.image()
+    space = Space.fit(case.reference)
+    view = View(case.rows.take(slice(0, 4)), case.net)
+    features = view.outputs.features
+    assert features is not None
+    features[0, 0], features[1, 0], features[2, 0] = np.nan, np.inf, 3e38
+    distance = np.linalg.norm(space.coordinates(view), axis=1)
+    assert (distance[:3] > 1e3).all()
+    assert distance[3] < 50.0
 
 
 def test_large_offsets_keep_their_digits() -> None:
