@@ -46,7 +46,6 @@ CHAINS: Mapping[str, ChainChoice] = MappingProxyType(
 
 def prepare(work: Workload, endpoint: str, chain: str, reuse: bool) -> Path:
     """Writes the chain's config beside a bundle calibrated for it; with `reuse` a fitting older bundle will do."""
-
     folder = work.folder / chain
     folder.mkdir(exist_ok=True)
     path = folder / "watchgate.yaml"
