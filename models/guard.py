@@ -14,7 +14,9 @@ from models.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The guarded inputs in order, the dtype of `Batch.x`, and the inputs that pass through beside them.
+    """The guarded inputs in order, the inputs that pass through beside them, and the dtype of `Batch.x`.
+
+    `single` is the name of a guarded input that is passed on as it comes.
 
     Several inputs are joined to (n, columns) in the dtype that holds them all, and split again, each in its own.
     64-bit integers beside floats are exact up to 2^53.
@@ -23,6 +25,7 @@ class Guard:
     guarded: tuple[TensorSpec, ...]
     through: tuple[str, ...]
     dtype: np.dtype[np.generic]
+    single: str | None
 
     @staticmethod
     def of(inputs: Sequence[TensorSpec], names: Sequence[str]) -> Guard:
@@ -37,17 +40,13 @@ class Guard:
             _check(name, known, alone=len(names) == 1)
         guarded = tuple(known[name] for name in names)
         through = tuple(name for name in known if name not in names)
-        return Guard(guarded, through, np.result_type(*(spec.dtype for spec in guarded)))
+        single = guarded[0].name if len(guarded) == 1 and len(guarded[0].shape) > 1 else None
+        return Guard(guarded, through, np.result_type(*(spec.dtype for spec in guarded)), single)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The guarded inputs' names, in the order of their columns."""
         return tuple(spec.name for spec in self.guarded)
-
-    @property
-    def single(self) -> str | None:
-        """The guarded input's name where it is passed on as it comes."""
-        return self.guarded[0].name if len(self.guarded) == 1 and len(self.guarded[0].shape) > 1 else None
 
     @property
     def shape(self) -> tuple[int, ...]:
