@@ -52,7 +52,7 @@ def tally(group: Group, answers: Sequence[Answer]) -> Tally:
     fates = [fate(answer) for answer in answers]
     wrong = None
     if group.y is not None:
-        wrong = sum(a.label is not None and a.label != y for a, y in zip(answers, group.y, strict=True))
+        wrong = sum(a.label is not None and a.label != int(y) for a, y in zip(answers, group.y, strict=True))
     return _tally(group.name, answers, fates, wrong)
 
 
