@@ -95,7 +95,7 @@ def _tell(outcome: Outcome, folder: Folder, port: int, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print(outcome.table())
     for line in outcome.lines():
-        console.print(line, soft_wrap=True)
+        console.print(line)
     console.print()
     for what, command in _commands(outcome, config, folder / "request.json", port):
         console.print(f"{what}\n  [bold]{command}[/]", soft_wrap=True)
