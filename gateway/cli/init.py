@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.output import AsJson, note, print_json
+from gateway.cli.output import AsJson, note, print_json, program
 from gateway.errors import OperatorError
 
 
@@ -38,4 +38,4 @@ def init(
         print_json({"config": str(output), **found.to_json(), "notes": notes})
         return
     typer.echo(f"{output}: endpoint {found.name!r}, {found.summary()}")
-    typer.echo(f"next: watchgate calibrate{'' if output == Path('watchgate.yaml') else f' {output}'}")
+    typer.echo(f"next: {program()} calibrate{'' if output == Path('watchgate.yaml') else f' {output}'}")

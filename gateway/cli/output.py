@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,3 +37,15 @@ def _plain(value: Any) -> Any:
 def note(text: str) -> None:
     """A line for the person who watches, on standard error."""
     typer.echo(text, err=True)
+
+
+def program() -> str:
+    """What to type for this very `watchgate` from here: its name where the shell finds it, else its path."""
+    script = Path(sys.executable).parent / "watchgate"
+    found = shutil.which("watchgate")
+    if found is not None and Path(found).absolute() == script.absolute():
+        return "watchgate"
+    if not script.is_file():
+        return f"{sys.executable} -m gateway.cli"
+    near = os.path.relpath(script)
+    return str(script) if near.startswith(os.pardir) else near

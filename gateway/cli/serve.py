@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.output import ConfigFile, note
+from gateway.cli.output import ConfigFile, note, program
 from gateway.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def welcome(config: Config, path: Path, endpoints: Iterable[Endpoint], url: str)
     where = "" if path == Path("watchgate.yaml") else f" --config {path}"
     return [
         *lines,
-        f"its inputs:   curl {url}/v2/models/{first}",
-        f"what it does: watchgate traces list --verdict reject{where}",
+        f"its inputs: curl {url}/v2/models/{first}",
+        f"what it stopped: {program()} traces list{where}",
         "Ctrl-C stops, after answering what was accepted.",
     ]

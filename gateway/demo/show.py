@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from gateway.cli.output import note, print_json
+from gateway.cli.output import note, print_json, program
 from gateway.cli.serve import check_free
 from gateway.configfile import read
 from gateway.demo import digits, network
@@ -106,8 +106,8 @@ def _commands(outcome: Outcome, config: Path, request: Path, port: int) -> Itera
     where = f"--config {config}"
     for what, found in (("flagged", outcome.flagged_id), ("rejected", outcome.rejected_id)):
         if found is not None:
-            yield f"one row that was {what}:", f"watchgate traces show {found[:ID_SHOWN]} {where}"
-    yield "all that was stopped:", f"watchgate traces list {where}"
+            yield f"one row that was {what}:", f"{program()} traces show {found[:ID_SHOWN]} {where}"
+    yield "all that was stopped:", f"{program()} traces list {where}"
     url = f"http://{HOST}:{port}/v2/models/digits/infer"
     yield "call it yourself:", f"curl {url} -H 'content-type: application/json' -d @{request}"
 

@@ -9,6 +9,7 @@ import pytest
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
+from gateway.cli.output import program
 from gateway.configfile import read
 from gateway.training.loading import load_endpoints
 
@@ -19,7 +20,7 @@ GIVEN = ("init", "--model", "digits.onnx", "--reference", "train.npz")
 def test_what_it_writes_calibrates_and_loads_as_it_is(run: Run, folder: Path) -> None:
     status, text, error = run(*GIVEN, "--holdout", "test.npz")
     assert (status, error) == (0, "")
-    assert text.splitlines()[-1] == "next: watchgate calibrate"
+    assert text.splitlines()[-1] == f"next: {program()} calibrate"
     config = read(folder / "watchgate.yaml", need_files=True)
     endpoint = config.endpoints["digits"]
     assert [stage.name for stage in endpoint.chain] == [

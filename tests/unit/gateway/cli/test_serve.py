@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import gateway
+from gateway.cli.output import program
 from gateway.cli.serve import address, check_free, command, environment, welcome
 from gateway.configfile import read
 from gateway.errors import OperatorError
@@ -64,9 +65,9 @@ def test_what_it_says_first(calibrated: Path) -> None:
     config = read(calibrated / "watchgate.yaml")
     lines = welcome(config, Path("watchgate.yaml"), load_endpoints(config).values(), "http://127.0.0.1:3000")
     assert lines[0].startswith("digits: POST http://127.0.0.1:3000/v2/models/digits/infer (contract, mahalanobis")
-    assert "what it does: watchgate traces list --verdict reject" in lines
+    assert f"what it stopped: {program()} traces list" in lines
     named = welcome(config, Path("a/b.yaml"), [], "http://127.0.0.1:3000")
-    assert "what it does: watchgate traces list --verdict reject --config a/b.yaml" in named
+    assert f"what it stopped: {program()} traces list --config a/b.yaml" in named
 
 
 def test_it_refuses_what_was_not_calibrated(run: Run, folder: Path) -> None:
