@@ -23,7 +23,9 @@ _MOST_SCORE = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """0 for a normal row; beyond the learned range, by how many ranges; `CERTAIN` for what no honest row does.
+    """0 for a normal row; `CERTAIN` for what no honest row does; between, every value outside its learned range adds
+    one, and by how many ranges it is outside. The largest excess alone says little: attacks move many values a little,
+    where an odd honest row has a few far out.
 
     A batch that keeps every rule, and so nearly every batch, costs one comparison with the inner box and one pass over
     the grid. Only else the rules are looked at value by value.
@@ -40,7 +42,9 @@ class Contract:
         if self._plain(x):
             return np.zeros(len(x), dtype=np.float32)
         excess, broken = self.rules.check(x)
-        score: Array = np.minimum(excess.max(axis=1), _MOST_SCORE)
+        score: Array = np.minimum(excess, _MOST_SCORE).sum(axis=1)
+        score += (excess > 0.0).sum(axis=1)
+        np.minimum(score, _MOST_SCORE, out=score)
         score[broken.any(axis=1)] = CERTAIN
         return score.astype(np.float32)
 
@@ -59,7 +63,7 @@ class Contract:
         return bool(flat.dot(flat) < lattice.TOLERANCE**2)  # then no single one is off by more
 
     def explain(self, x: Array) -> str:
-        """Which rule this row (no batch axis) breaks worst, in words; '' if none."""
+        """Which rule this row (no batch axis) breaks worst, in words, and in how many other values; '' if none."""
         return self.rules.explain(cast(x.reshape(1, -1)))
 
 

@@ -73,14 +73,15 @@ class Rules:
         excess, broken = self.check(x)
         if broken.any():
             at = int(broken[0].argmax())
-            return f"{self._name(at)} = {x[0, at]:.6g} {self._why(x, at)}"
+            return f"{self._name(at)} = {x[0, at]:.6g} {self._why(x, at)}{_others(broken)}"
         at = int(excess[0].argmax())
         if excess[0, at] <= 0.0:
             return ""
         if np.isnan(x[0, at]):
-            return f"{self._name(at)} is missing, which it never is in the reference"
+            return f"{self._name(at)} is missing, which it never is in the reference{_others(excess > 0.0)}"
         low, high = self.low[at], self.high[at]
-        return f"{self._name(at)} = {x[0, at]:.6g} is {excess[0, at]:.3g} ranges outside [{low:.6g}, {high:.6g}]"
+        outside = f"{excess[0, at]:.3g} ranges outside [{low:.6g}, {high:.6g}]"
+        return f"{self._name(at)} = {x[0, at]:.6g} is {outside}{_others(excess > 0.0)}"
 
     def _why(self, x: Array, at: int) -> str:
         if not np.isfinite(x[0, at]):
@@ -119,6 +120,12 @@ class Rules:
             arrays["tolerance"].astype(real) if grid else None,
             (columns, arrays["set_values"].astype(real)) if len(columns) else None,
         )
+
+
+def _others(bad: Array) -> str:
+    """How many values beside the one that is told are bad too, in words."""
+    count = int(bad.sum()) - 1
+    return "" if count < 1 else f"; {count} other value{'s are' if count > 1 else ' is'} wrong too"
 
 
 def working_dtype(spec: InputSpec) -> np.dtype[Any]:

@@ -69,8 +69,22 @@ def test_beyond_the_range_is_graded_in_ranges() -> None:
     far, says = one(detector, np.array([1000.0, 3.0, 0.0]))
     assert inside == 0.0  # the margin is a tenth of the range
     assert 0.0 < near < far < CERTAIN
-    assert far == pytest.approx((1000.0 - high) / (high - low) - 0.1, rel=1e-4)
+    assert far == pytest.approx(1.0 + (1000.0 - high) / (high - low) - 0.1, rel=1e-4)
     assert says == "column 'age' = 1000 is 12.5 ranges outside [10.8, 97.2]"
+
+
+def test_many_values_a_little_outside_are_odder_than_one_far_out() -> None:
+    x = PIXELS.copy()
+    x[:, :, :4] = 0.0  # a margin that is always black
+    detector = contract(x, IMAGE)
+    speckled, gray = x[0].copy(), x[0].copy()
+    speckled[0, 0, 0] = 1.0
+    gray[0, :3] = 46 / 255
+    (far, says), (wide, tells) = one(detector, speckled), one(detector, gray)
+    assert far == pytest.approx(2.0)
+    assert wide == pytest.approx(84 * (1 + 46 / 255), rel=1e-4)
+    assert says == "value [0, 0, 0] = 1 is 1 ranges outside [0, 0]"
+    assert tells == "value [0, 0, 0] = 0.180392 is 0.18 ranges outside [0, 0]; 83 other values are wrong too"
 
 
 def test_a_nearly_rounded_value_is_on_the_lattice() -> None:
@@ -134,7 +148,7 @@ def test_missing_values() -> None:
     assert one(detector, np.array([30.0, np.nan, 0.0])) == (0.0, "")
     assert one(detector, np.array([30.5, np.nan, 0.0]))[0] == CERTAIN
     assert one(detector, np.array([np.nan, 3.0, 0.0])) == (
-        1.0,
+        2.0,
         "column 'age' is missing, which it never is in the reference",
     )
 
@@ -155,7 +169,7 @@ def test_any_type(dtype: str) -> None:
     rows = np.array([[1, 2, 3, 4], [1, 2, 3, 30], [1, 2, 3, 101]], dtype=dtype)
     plain, odd, broken = detector.score(view(rows))
     assert plain == 0.0
-    assert odd == pytest.approx(15 / 15 - 0.1)
+    assert odd == pytest.approx(1.0 + 15 / 15 - 0.1)
     assert broken == CERTAIN
 
 
