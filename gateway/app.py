@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from urllib.parse import parse_qs
 
 from gateway.asgi import Receive, Scope, Send
@@ -159,12 +159,13 @@ class App:
     async def _judged(self, call: Call, served: Served, tensors: Arrays, request_id: str) -> tuple[Judged, int]:
         call.request_id = request_id or None
         try:
-            judged = await served.batcher.submit(served.batch(tensors))
+            batch = served.batch(tensors)
+            judged = served.batcher.at_once(batch) or await served.batcher.submit(batch)
         except StageFailed as exc:
             self._offer(call, served, None, Unavailable.status, str(exc))
             raise Unavailable("the request could not be judged") from exc
         verdicts = judged.verdicts
-        worst = int(verdicts.actions.max())
+        worst = max(verdicts.actions.tobytes())  # several times as fast as numpy on a few rows
         served.meter.judged(verdicts, worst)
         return judged, worst
 
@@ -199,14 +200,14 @@ class App:
         if path in self._infer_paths:
             call.allow("POST")
         if not known:
-            raise NotFound(_unknown(path))
+            raise NotFound(_unknown(path, self._endpoints))
         call.allow("GET")
         return self._page(call, path)
 
     def _page(self, call: Call, path: str) -> Reply:
         if path == "/metrics":
             if self._metrics == "off" or (self._metrics == "local" and not is_local(call.principal)):
-                raise NotFound(_unknown(path))
+                raise NotFound(_unknown(path, self._endpoints))
             content = self._scrape.page()
             return 200, call.headers(TEXT, content), content
         if path in self._readiness and self._draining:
@@ -227,9 +228,10 @@ class App:
                 return
 
 
-def _unknown(path: str) -> str:
+def _unknown(path: str, endpoints: Collection[str]) -> str:
     parts = path.split("/")
-    if path.startswith("/v2/models/") and len(parts) > 3:
-        version = f" in version {parts[5][:64]!r}" if len(parts) > 5 and parts[4] == "versions" else ""
-        return f"no model {parts[3][:64]!r}{version} with {path[:128]!r} here"
+    if path.startswith("/v2/models/") and parts[3] not in endpoints:
+        return f"no model {parts[3][:64]!r}"
+    if len(parts) > 5 and parts[4] == "versions":
+        return f"model {parts[3]!r}: no version {parts[5][:64]!r}"
     return f"nothing at {path[:128]!r}"

@@ -16,6 +16,24 @@ from gateway.wire.response import JSON, Header, error_body
 UNREAD = Envelope()
 
 
+class Ids:
+    """Random ids, 16 bytes in hex; the system is asked for many at a time."""
+
+    def __init__(self) -> None:
+        self._left: list[str] = []
+
+    def next(self) -> str:
+        """A new one."""
+        if not self._left:
+            drawn = os.urandom(16 * 256).hex()
+            self._left = [drawn[start : start + 32] for start in range(0, len(drawn), 32)]
+        return self._left.pop()
+
+
+_IDS = Ids()
+os.register_at_fork(after_in_child=_IDS.__init__)  # type: ignore[misc] # a child must not repeat its parent's
+
+
 class Call:
     """Who asked what, since when. `id` is 16 random bytes in hex: the trace's id as well."""
 
@@ -23,7 +41,7 @@ class Call:
 
     def __init__(self, scope: Scope, route: str, served: Served | None) -> None:
         self.started_ns = time.time_ns()
-        self.id = os.urandom(16).hex()
+        self.id = _IDS.next()
         self.scope = scope
         self.route = route
         self.served = served

@@ -16,6 +16,7 @@ from gateway.wire.signature import signature
 from models.batch import Arrays, Batch
 
 _log = logging.getLogger("watchgate")
+SHORT = 12  # characters of a version on the wire
 _OUT_OF_MEMORY = ("failed to allocate", "out of memory", "bad_alloc")
 
 
@@ -30,7 +31,7 @@ class Served:
         self.limits = config.limits
         self.enforcing = config.mode == "enforce"
         self.signature = signature(
-            endpoint.name, endpoint.info.version, backend, config.limits, config.disclose, config.model.guard
+            endpoint.name, endpoint.info.version[:SHORT], backend, config.limits, config.disclose, config.model.guard
         )
         self.reader = Reader(self.signature)
         self.writer = Writer(self.signature)

@@ -12,14 +12,13 @@ from gateway.judging import Served
 from models.backend import TensorSpec
 
 _encode = msgspec.json.encode
-SHORT = 12  # characters of a version that name it in a path too
 
 
 def paths(served: Served) -> tuple[str, ...]:
     """Where an endpoint answers: with and without its version."""
     base = f"/v2/models/{served.endpoint.name}"
-    name = served.info.version
-    return tuple(dict.fromkeys((base, f"{base}/versions/{name}", f"{base}/versions/{name[:SHORT]}")))
+    versions = dict.fromkeys((served.signature.version, served.info.version))
+    return (base, *(f"{base}/versions/{version}" for version in versions))
 
 
 def pages(endpoints: Mapping[str, Served]) -> dict[str, bytes]:
@@ -51,7 +50,7 @@ def _metadata(served: Served) -> dict[str, Any]:
     backend = served.endpoint.chain.backend
     return {
         "name": served.endpoint.name,
-        "versions": [served.info.version],
+        "versions": [served.signature.version],
         "platform": f"watchgate_{served.info.backend_kind or 'model'}",
         "inputs": [_tensor(spec) for spec in backend.inputs],
         "outputs": [_tensor(spec) for spec in backend.outputs],

@@ -9,6 +9,8 @@ import numpy as np
 from gateway.verdict import Action
 from models.batch import Array
 
+REJECT = int(Action.REJECT)  # numpy is slow with enums
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -29,12 +31,12 @@ class Policy:
         below_flag = statistic < self.flag_cut
         below_reject = statistic < self.reject_cut
         actions = below_flag.astype(np.uint8)
-        actions[below_reject] = Action.REJECT
+        actions[below_reject] = REJECT
         return actions
 
     def p_value(self, statistic: Array) -> Array:
         """Conformal p-value: the share of calibrate rows at least as suspicious, the row itself counted in."""
-        rank = np.searchsorted(self.calibrated, statistic, side="right")
+        rank = self.calibrated.searchsorted(statistic, side="right")
         return (1.0 + rank) / (len(self.calibrated) + 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from pathlib import Path
@@ -59,6 +60,8 @@ class Worker:
         self._recorder = open_recorder(config, [endpoint.info for endpoint in endpoints.values()])
         self.app = app.build(config, endpoints, self._recorder)
         self.app.start()
+        gc.collect()
+        gc.freeze()  # what was loaded stays; looking through it again and again would stop the world for nothing
         return self.app
 
     async def stop(self) -> None:

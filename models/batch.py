@@ -64,8 +64,8 @@ class Batch:
         for name, array in self.extras.items():
             if len(array) != len(self.x):
                 raise ValueError(f"input {name!r} has {len(array)} rows, the guarded input {len(self.x)}")
-            array.flags.writeable = False
-        self.x.flags.writeable = False
+            array.setflags(write=False)
+        self.x.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.x)

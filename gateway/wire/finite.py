@@ -18,8 +18,8 @@ def refuse_non_finite(values: Array, field: Field) -> None:
 
     One dot product of the values with themselves is finite only if all of them are, and costs a third of `isfinite`.
     """
-    flat = values.reshape(-1)
-    if values.dtype in _BLAS and isfinite(np.dot(flat, flat)):
+    flat = values.ravel()
+    if values.dtype in _BLAS and isfinite(flat.dot(flat)):
         return
     bad = np.isinf(flat) if field.missing else ~np.isfinite(flat)
     if bad.any():

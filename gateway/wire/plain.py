@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from gateway.errors import BadRequest, TooLarge
 from gateway.wire import jsondata
-from gateway.wire.header import refuse_double_keys, strictly
+from gateway.wire.header import NO_DATA, refuse_double_keys, strictly
 from gateway.wire.signature import Field, Signature
 from models.batch import Array
 
@@ -17,9 +17,14 @@ from models.batch import Array
 class PlainRequest(Struct, forbid_unknown_fields=True):
     """`{"x": rows}` for a model with one input, else `{"inputs": {name: rows}}`; `endpoint` where there are several."""
 
-    x: Raw | None = None
+    x: Raw = NO_DATA
     inputs: dict[str, Raw] | None = None
     endpoint: str | None = None
+
+    @property
+    def has_x(self) -> bool:
+        """Whether `x` is there, and not null."""
+        return self.x is not NO_DATA and bytes(self.x) != b"null"
 
 
 _DECODER = msgspec.json.Decoder(PlainRequest)
@@ -32,9 +37,9 @@ def parse(body: bytes) -> PlainRequest:
         BadRequest: not JSON, not this schema, a key that stands twice, or neither or both of `x` and `inputs`.
     """
     request: PlainRequest = strictly(_DECODER, body)
-    raws = [raw for raw in (request.x, *(request.inputs or {}).values()) if raw is not None]
+    raws = [raw for raw in (request.x, *(request.inputs or {}).values()) if raw is not NO_DATA]
     refuse_double_keys(body, raws)
-    if (request.x is not None) == bool(request.inputs):
+    if request.has_x == bool(request.inputs):
         raise BadRequest("request: expected either `x` or `inputs`, found " + ("both" if request.inputs else "neither"))
     return request
 
@@ -46,7 +51,7 @@ def tensors(signature: Signature, request: PlainRequest) -> Mapping[str, Array]:
         BadRequest: not the model's inputs, types or shapes.
         TooLarge: too many rows or pixels.
     """
-    named = {_only(signature).name: request.x} if request.x is not None and not request.inputs else request.inputs or {}
+    named = {_only(signature).name: request.x} if request.has_x else request.inputs or {}
     unknown = [name for name in named if name not in signature.inputs]
     absent = [name for name in signature.inputs if name not in named]
     if unknown or absent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import Raw
 
@@ -29,12 +30,14 @@ class TensorPlan:
     raw: Raw | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The outputs a caller asked for, each with whether as binary; None: all of them, as `binary` says."""
 
     binary: bool = False
     names: tuple[tuple[str, bool], ...] | None = None
+
+
+ALL_BINARY = Wanted(binary=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def _refuse_wrong_set(signature: Signature, names: list[str]) -> None:
 def _wanted(signature: Signature, parsed: header.RequestHeader) -> Wanted:
     default = _flag(parsed.parameters, "binary_data_output", False)
     if parsed.outputs is None:
-        return Wanted(default)
+        return ALL_BINARY if default else Wanted()
     names: list[tuple[str, bool]] = []
     known = (*signature.outputs, *signature.extras)
     for output in parsed.outputs:
