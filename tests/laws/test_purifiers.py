@@ -10,12 +10,38 @@ import pytest
 from defenses.base import PurifierSpec, Unsuitable
 from defenses.bit_depth import BitDepthSpec
 from defenses.catalogue import AnyPurifierSpec
+from defenses.denoising_autoencoder import DenoisingAutoencoderSpec
+from defenses.gaussian import GaussianSpec
 from defenses.jpeg import JpegSpec
+from defenses.lattice import LatticeSpec
 from defenses.laws import LawBroken, check_purifier
+from defenses.low_pass import LowPassSpec
 from defenses.median import MedianSpec
+from defenses.nearest_neighbors_mean import NearestNeighborsMeanSpec
+from defenses.non_local_means import NonLocalMeansSpec
+from defenses.resample import ResampleSpec
+from defenses.resize_and_pad import ResizeAndPadSpec
+from defenses.total_variation import TotalVariationSpec
+from defenses.winsorize import WinsorizeSpec
 from models.batch import NO_ARRAYS, Array, Arrays, Bounds, InputSpec, Layout
 
-SPECS: list[PurifierSpec] = [BitDepthSpec(bits=1), BitDepthSpec(bits=5), MedianSpec(), MedianSpec(size=3), JpegSpec()]
+SPECS: list[PurifierSpec] = [
+    BitDepthSpec(bits=1),
+    BitDepthSpec(bits=5),
+    MedianSpec(size=3),
+    GaussianSpec(),
+    JpegSpec(),
+    TotalVariationSpec(iterations=5),
+    NonLocalMeansSpec(search=3),
+    ResizeAndPadSpec(shrink=0.5),
+    DenoisingAutoencoderSpec(steps=2, width=4, depth=1),
+    LowPassSpec(),
+    ResampleSpec(factor=3),
+    LatticeSpec(),
+    WinsorizeSpec(share=0.2),
+    NearestNeighborsMeanSpec(k=2),
+]
+ON_IMAGES = [MedianSpec(), *(spec for spec in SPECS if "image" in spec.suits)]
 LAYOUTS: list[tuple[tuple[int, ...], Layout]] = [((1, 8, 7), "NCHW"), ((8, 7, 3), "NHWC")]
 INPUTS = [
     InputSpec("image", np.dtype(dtype), shape, Bounds(*bounds), layout)
@@ -26,7 +52,9 @@ INPUTS += [InputSpec("image", np.dtype("int32"), (3, 5, 5), Bounds(0, 65535), "N
 OTHERS = [
     InputSpec("series", np.dtype("float32"), (20,), Bounds(-1, 1)),
     InputSpec("series", np.dtype("float64"), (3, 20), Bounds(-1, 1), missing=True),
+    InputSpec("series", np.dtype("int16"), (20, 2), None),
     InputSpec("table", np.dtype("float32"), (6,), Bounds(0, 0.1), missing=True),
+    InputSpec("table", np.dtype("int64"), (6,), None),
 ]
 
 
@@ -37,27 +65,30 @@ def describe(value: Any) -> str:
 
 
 def rows(inputs: InputSpec) -> Array:
-    assert inputs.bounds is not None
-    x = np.random.default_rng(0).uniform(*inputs.bounds, (6, *inputs.shape)).astype(inputs.dtype)
+    bounds = inputs.bounds or Bounds(-300, 300)
+    x = np.random.default_rng(0).uniform(*bounds, (6, *inputs.shape)).astype(inputs.dtype)
     if inputs.missing:
         x[np.random.default_rng(1).random(x.shape) < 0.1] = np.nan
     return x
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=describe)
+@pytest.mark.parametrize("spec", ON_IMAGES, ids=describe)
 @pytest.mark.parametrize("inputs", INPUTS, ids=describe)
 def test_on_images(spec: PurifierSpec, inputs: InputSpec) -> None:
     check_purifier(spec, inputs, rows(inputs))
 
 
-@pytest.mark.parametrize("spec", [BitDepthSpec(bits=3), MedianSpec(size=3)], ids=describe)
+@pytest.mark.parametrize("spec", SPECS, ids=describe)
 @pytest.mark.parametrize("inputs", OTHERS, ids=describe)
 def test_on_series_and_tables(spec: PurifierSpec, inputs: InputSpec) -> None:
     if inputs.kind not in spec.suits:
-        with pytest.raises(Unsuitable, match=r"works on image and series inputs; this one is table"):
+        with pytest.raises(Unsuitable, match=rf"works on [a-z ]+ inputs; this one is {inputs.kind}"):
             spec.build(inputs)
-        return
-    check_purifier(spec, inputs, rows(inputs))
+    elif inputs.bounds is None and isinstance(spec, BitDepthSpec):
+        with pytest.raises(Unsuitable, match=r"input\.bounds"):
+            spec.build(inputs)
+    else:
+        check_purifier(spec, inputs, rows(inputs))
 
 
 def test_every_purifier_of_the_catalogue_is_tried() -> None:
