@@ -81,9 +81,7 @@ class Chain:
     names: tuple[str, ...] = field(init=False)
     always: bool = field(init=False)  # some purifier is used on every row
     empty: bool = field(init=False)  # no row can come out otherwise than as the model answers it
-    known: dict[int, Verdicts] = field(
-        init=False, default_factory=dict, repr=False, compare=False
-    )  # when empty, by rows
+    known: dict[int, Verdicts] = field(init=False, default_factory=dict, repr=False)  # of an empty chain, by rows
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(stage.name for stage in self.stages))
@@ -180,44 +178,55 @@ def collect(stages: tuple[Stage, ...], view: View) -> Evidence:
         runs.append(run)
         if stage.shadow or run.error is not None:
             continue
-        weighted = run.p_values / stage.weight
+        weighted = run.p_values if stage.weight == 1.0 else run.p_values / stage.weight
         stronger = weighted < statistic  # NaN, a stage that did not run, is never stronger
-        statistic[stronger] = weighted[stronger]
-        decided[stronger] = index
-        if n and statistic.min() == 0.0:
-            certain = statistic == 0.0
-            view, rows = view.take(~certain[rows]), rows & ~certain
+        np.copyto(statistic, weighted, where=stronger)
+        np.copyto(decided, index, where=stronger)
+        if not statistic.all():
+            live = statistic > 0.0
+            view, rows = view.take(live[rows]), live
     return Evidence(statistic, decided, tuple(runs), view, rows)
 
 
 def _run(stage: Stage, view: View, rows: Array, statistic: Array) -> StageRun:
-    scores = np.full(len(rows), np.nan, dtype=np.float32)
-    p_values = np.full(len(rows), np.nan)
-    error = None
+    scores = p_values = error = None
     started = time.time_ns()
     try:
-        _score(stage, view, rows, statistic, scores, p_values)
+        if stage.gate is None and len(view) == len(rows):  # nearly always
+            scores = stage.detector.score(view)
+            p_values = stage.tail(scores)
+        else:
+            scores, p_values = _score_some(stage, view, rows, statistic)
     except Exception as exc:
         error = f"raised {type(exc).__name__}: {exc}"
     ended = time.time_ns()
-    took_ms = (ended - started) / 1e6
-    if error is None and stage.timeout_ms is not None and took_ms > stage.timeout_ms:
-        error = f"took {took_ms:.1f} ms, its limit is {stage.timeout_ms:g} ms"
+    if error is None and stage.timeout_ms is not None and ended - started > stage.timeout_ms * 1e6:
+        error = f"took {(ended - started) / 1e6:.1f} ms, its limit is {stage.timeout_ms:g} ms"
     if error is not None and stage.on_error == "reject" and not stage.shadow:
         raise StageFailed(stage.name, error)
+    if scores is None or p_values is None:
+        scores, p_values = _silent(len(rows))
     return StageRun(stage.name, scores, p_values, started, ended, stage.shadow, error)
 
 
-def _score(stage: Stage, view: View, rows: Array, statistic: Array, scores: Array, p_values: Array) -> None:
-    """Fills in the rows that the stage runs on; `view` holds the live ones, `rows` is their mask."""
+def _silent(n: int) -> tuple[Array, Array]:
+    """Scores and tail probabilities of a stage that said nothing."""
+    return np.full(n, np.nan, dtype=np.float32), np.full(n, np.nan)
+
+
+def _score_some(stage: Stage, view: View, rows: Array, statistic: Array) -> tuple[Array, Array]:
+    """As a stage sees a batch of which it scores only some rows; `view` holds the live ones, `rows` is their mask."""
+    scores, p_values = _silent(len(rows))
     if stage.gate is not None:
         gated = stage.gate(statistic[rows])
-        if not gated.any():
-            return
-        view.outputs  # noqa: B018 - the answer needs this pass anyway: made here once, not again for a part
-        view = view.take(gated)
-        rows = rows.copy()
-        rows[rows] = gated
-    found = stage.detector.score(view)
-    scores[rows] = found
-    p_values[rows] = stage.tail(found)
+        if not gated.all():
+            if gated.any():
+                view.outputs  # noqa: B018 - the answer needs this pass anyway: made here once, not again for a part
+            view = view.take(gated)
+            rows = rows.copy()
+            rows[rows] = gated
+    if len(view):
+        found = stage.detector.score(view)
+        scores[rows] = found
+        p_values[rows] = stage.tail(found)
+    return scores, p_values

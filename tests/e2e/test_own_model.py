@@ -50,11 +50,11 @@ def ask(port: int, method: str, path: str, document: Any = None) -> tuple[int, A
 
 
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def serving(folder: Path, port: int, endpoint: str = "digits") -> Iterator[subprocess.Popen[bytes]]:
     server = subprocess.Popen([*WATCHGATE, "serve", "--port", str(port)], cwd=folder, env=ENVIRONMENT)
     try:
         deadline = time.monotonic() + 90
-        while not ready(port):
+        while not ready(port, endpoint):
             assert server.poll() is None, "the server ended before it was ready"
             assert time.monotonic() < deadline, "the server did not get ready"
             time.sleep(0.1)
@@ -65,9 +65,9 @@ def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             server.wait(40)
 
 
-def ready(port: int) -> bool:
+def ready(port: int, endpoint: str) -> bool:
     try:
-        return ask(port, "GET", "/v2/models/digits/ready")[0] == 200
+        return ask(port, "GET", f"/v2/models/{endpoint}/ready")[0] == 200
     except OSError:
         return False
 
