@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attacks.fgsm import Model, loss_gradient
+from attacks.losses import Loss, Model, cross_entropy, gradient
 from models.batch import Bounds
 
 
@@ -14,34 +14,36 @@ def pgd(
     x: Tensor,
     y: Tensor,
     *,
-    epsilon: float,
+    epsilon: float | Tensor,
     steps: int,
     bounds: Bounds,
     seed: int,
-    step_size: float | None = None,
+    step_size: float | Tensor | None = None,
+    loss: Loss = cross_entropy,
 ) -> Tensor:
     """Rows at most `epsilon` away from `x` in Linf, inside `bounds`, found by `steps` signed gradient steps.
 
-    `x` is (n, ...) floating, `y` (n,) int64 class labels; `epsilon` and `step_size` are in units of `x`. The start is
-    drawn uniformly from the ball with `seed`; the step defaults to 2.5 * epsilon / steps, with which the far side of
-    the ball can be reached.
+    `x` is (n, ...) floating, `y` (n,) int64 class labels; `epsilon` and `step_size` are in units of `x`, one for all
+    rows or anything that broadcasts to them. The start is drawn uniformly from the ball with `seed`; the step defaults
+    to 2.5 * epsilon / steps, with which the far side of the ball can be reached.
     """
     clean = x.detach()
     step = 2.5 * epsilon / steps if step_size is None else step_size
-    random = torch.Generator(device="cpu").manual_seed(seed)
-    noise = torch.rand(clean.shape, generator=random, dtype=clean.dtype).to(clean.device)
-    rows = (clean + epsilon * (2.0 * noise - 1.0)).clamp(bounds.low, bounds.high)
+    rows = uniform_start(clean, epsilon, bounds, seed)
     for _ in range(steps):
-        rows = rows + step * loss_gradient(model, rows, y).sign()
-        rows = clean + (rows - clean).clamp(-epsilon, epsilon)
-        rows = rows.clamp(bounds.low, bounds.high)
+        rows = rows + step * gradient(model, rows, y, loss).sign()
+        rows = in_ball(rows, clean, epsilon, bounds)
     return rows
 
 
-def on_grid(x: Tensor, *, step: float, bounds: Bounds) -> Tensor:
-    """The rows with every value moved to the nearest of `bounds.low + k * step`.
+def uniform_start(clean: Tensor, epsilon: float | Tensor, bounds: Bounds, seed: int) -> Tensor:
+    """Rows drawn uniformly from the ball around each clean one, inside the bounds."""
+    random = torch.Generator(device="cpu").manual_seed(seed)
+    noise = torch.rand(clean.shape, generator=random, dtype=clean.dtype).to(clean.device)
+    return (clean + epsilon * (2.0 * noise - 1.0)).clamp(bounds.low, bounds.high)
 
-    Real inputs often live on such a grid (pixels in 255ths); an attack that leaves it is easy to notice.
-    """
-    steps = ((x - bounds.low) / step).round()
-    return (bounds.low + steps * step).clamp(bounds.low, bounds.high)
+
+def in_ball(rows: Tensor, clean: Tensor, epsilon: float | Tensor, bounds: Bounds) -> Tensor:
+    """The rows moved into the ball of `epsilon` in Linf around the clean ones, and into the bounds."""
+    moved = torch.minimum(torch.maximum(rows, clean - epsilon), clean + epsilon)
+    return moved.clamp(bounds.low, bounds.high)

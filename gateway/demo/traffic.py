@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from attacks.pgd import on_grid, pgd
+from attacks.grid import on_grid
+from attacks.pgd import pgd
 from gateway.demo.digits import BOUNDS, STEP, Digits, Rows
 from gateway.demo.network import Network
 from models.batch import Array

@@ -4,30 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from attacks.fgsm import fgsm, loss_gradient
-from attacks.pgd import on_grid, pgd
+from attacks.fgsm import fgsm
+from attacks.losses import gradient as loss_gradient
+from attacks.pgd import pgd
 from models.batch import Bounds
 
 UNIT = Bounds(0.0, 1.0)
-
-
-@pytest.fixture(scope="module")
-def net() -> torch.nn.Module:
-    torch.manual_seed(0)
-    made = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.Tanh(), torch.nn.Linear(16, 3))
-    return made.eval()
-
-
-@pytest.fixture(scope="module")
-def x() -> Tensor:
-    return torch.rand(32, 6, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(scope="module")
-def y(net: torch.nn.Module, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        labels: Tensor = net(x).argmax(dim=1)
-    return labels
 
 
 def loss(net: torch.nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -92,9 +74,3 @@ def test_attacks_leave_the_rows_and_the_weights_alone(net: torch.nn.Module, x: T
     assert torch.equal(x, kept)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), weights, strict=True))
     assert all(p.grad is None for p in net.parameters())
-
-
-def test_on_grid_moves_to_the_nearest_step() -> None:
-    rows = torch.tensor([[0.0, 0.03, 0.04, 0.5, 0.97, 1.0]])
-    expected = torch.tensor([[0.0, 0.0, 0.0625, 0.5, 1.0, 1.0]])
-    assert torch.equal(on_grid(rows, step=1 / 16, bounds=UNIT), expected)
