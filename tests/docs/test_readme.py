@@ -55,9 +55,13 @@ def test_the_own_model_example_runs_as_printed(tmp_path: Path) -> None:
         ]
         assert metadata["name"] == "clf"
         assert "outputs" in answer
-        body = json.dumps({"x": [[1e9] * 30]}).encode()
+        foreign = urllib.request.Request(
+            f"http://127.0.0.1:{port}/predict",
+            json.dumps({"x": [[1e9] * 30]}).encode(),
+            {"content-type": "application/json"},
+        )
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/predict", body, 20)
+            urllib.request.urlopen(foreign, timeout=20)
         assert refused.value.code == 403
         trace = refused.value.headers["x-watchgate-id"]
         refused.value.close()
