@@ -86,7 +86,7 @@ def _guarded(backend: ModelBackend, guard: Collection[str]) -> frozenset[str]:
     if len(backend.inputs) == 1:
         return frozenset(spec.name for spec in backend.inputs)
     alike = [s.name for s in backend.inputs if s.dtype == backend.spec.dtype and _fits(s.shape[1:], backend.spec.shape)]
-    return frozenset(alike[:1])
+    return frozenset(alike[:1] or [s.name for s in backend.inputs if s.datatype != "BYTES"])  # else: numeric columns
 
 
 def _fits(row: tuple[int, ...], shape: tuple[int, ...]) -> bool:
