@@ -27,7 +27,7 @@ def test_has_a_schema() -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ({"kind": "blur"}, "'bit_depth', 'median', 'jpeg'"),
+        ({"kind": "blur"}, "'bit_depth', 'median', 'gaussian', 'jpeg'"),
         ({"kind": "median", "sise": 2}, "median.sise\n  Extra inputs"),
         ({"kind": "bit_depth", "bits": 0}, "bit_depth.bits\n"),
     ],
