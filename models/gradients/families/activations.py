@@ -46,6 +46,8 @@ def mish(x: Tensor) -> Tensor:
 
 def parametric_relu(x: Tensor, slope: Tensor) -> Tensor:
     """ReLU with a learned slope left of zero (He et al. 2015)."""
+    if slope.numel() == 1 or slope.shape == (x.shape[1], *[1] * (x.dim() - 2)):
+        return torch.prelu(x, slope.reshape(-1))
     return torch.where(x < 0, slope * x, x)
 
 

@@ -12,6 +12,7 @@ from models.gradients.families.convolution import AUTO_PADS, CONV, pad_constant,
 from models.gradients.operator import Operator
 
 MAX = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+AVERAGE = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 Ints = Sequence[int]
 Widths = list[tuple[int, int]]
@@ -77,8 +78,10 @@ def average_pool(
     rank = len(kernel_shape)
     steps, holes = tuple(strides or [1] * rank), tuple(dilations or [1] * rank)
     widths = padding(x.shape[2:], kernel_shape, steps, holes, pads, auto_pad)
-    if rank == 2 and not ceil_mode and max(holes) == 1 and not any(map(any, widths)):
-        return functional.avg_pool2d(x, tuple(kernel_shape), steps)
+    native = all(b == e and 2 * b <= k for (b, e), k in zip(widths, kernel_shape, strict=True))
+    if native and not ceil_mode and max(holes) == 1:
+        begins = tuple(b for b, _ in widths)
+        return AVERAGE[rank](x, tuple(kernel_shape), steps, begins, False, bool(count_include_pad))
     fitted = window_padding(x.shape[2:], kernel_shape, steps, holes, widths, ceil_mode)
     counted = torch.ones(1, 1, *x.shape[2:], dtype=x.dtype, device=x.device)
     counted = pad_constant(counted, widths, float(bool(count_include_pad)))

@@ -1,7 +1,8 @@
 """Quantized tensors, with straight-through gradients (Bengio et al. 2013).
 
 A quantized activation is kept as floating numbers that hold integers, because torch gives integer tensors no gradient:
-rounding passes the gradient on as it is, saturation stops it.
+rounding passes the gradient on as it is, saturation by more than a step stops it (a calibrated range is often cut by
+part of a step, and a gradient that vanished at its edge would hide the model from an attack).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from models.gradients.operator import Operator
 QUANTIZED = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
 
 
-def rounded(x: Tensor) -> Tensor:
-    """The nearest integers, with the gradient of x."""
-    return x + (torch.round(x) - x).detach()
+def saturated(steps: Tensor, zero: Tensor | float, low: int, high: int) -> Tensor:
+    """The nearest integers, moved by the zero point and into [low, high], with the gradient of `steps`."""
+    whole = torch.round(steps.detach()) + zero
+    passing = torch.where((whole >= low - 1) & (whole <= high + 1), steps, 0.0)
+    return whole.clamp(low, high) + (passing - passing.detach())
 
 
 def along(parameter: Tensor, x: Tensor, axis: int, block_size: int) -> Tensor:
@@ -47,10 +50,8 @@ def quantize(
     """Values as multiples of the scale, saturated to the zero point's integer type."""
     dtype = zero.dtype if zero is not None else DTYPES[output_dtype or TensorProto.UINT8]
     limits = torch.iinfo(dtype)
-    steps = rounded(x / along(scale, x, axis, block_size))
-    if zero is not None:
-        steps = steps + along(zero.to(x.dtype), x, axis, block_size)
-    return torch.clamp(steps, limits.min, limits.max)
+    offset = 0.0 if zero is None else along(zero.to(x.dtype), x, axis, block_size)
+    return saturated(x / along(scale, x, axis, block_size), offset, limits.min, limits.max)
 
 
 def dequantize(x: Tensor, scale: Tensor, zero: Tensor | None = None, *, axis: int = 1, block_size: int = 0) -> Tensor:
@@ -66,7 +67,7 @@ def quantize_dynamically(x: Tensor) -> tuple[Tensor, ...]:
     low, high = (edge.detach() for edge in (x.amin().clamp(max=0), x.amax().clamp(min=0)))
     scale = (high - low) / 255
     zero = torch.round(torch.clamp(-low / scale, 0, 255))
-    return torch.clamp(rounded(x / scale) + zero, 0, 255), scale, zero.to(torch.uint8)
+    return saturated(x / scale, zero, 0, 255), scale, zero.to(torch.uint8)
 
 
 def centered(x: Tensor, zero: Tensor | None, axis: int) -> Tensor:

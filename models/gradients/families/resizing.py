@@ -40,7 +40,7 @@ def resize(
         if mode == "nearest":
             taps: list[Tap] = [(round_places(places, nearest_mode), None)]
         elif mode == "linear":
-            taps = linear_taps(places.clamp(0, old - 1))
+            taps = linear_taps(places)
         else:
             taps = cubic_taps(places, old, cubic_coeff_a, bool(exclude_outside))
         x = blend(x, axis, taps)

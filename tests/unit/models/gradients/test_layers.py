@@ -16,7 +16,15 @@ Attributes = dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "attributes", [{}, {"transB": 1}, {"transA": 1}, {"alpha": 0.5, "beta": 2.0, "transA": 1, "transB": 1}]
+    "attributes",
+    [
+        {},
+        {"transB": 1},
+        {"transA": 1},
+        {"transB": 1, "alpha": 0.5},
+        {"transB": 1, "beta": 2.0},
+        {"alpha": 0.5, "beta": 2.0, "transA": 1, "transB": 1},
+    ],
 )
 @pytest.mark.parametrize("bias", [None, (5,), (4, 1), ()])
 def test_gemm(check: Check, normal: Normal, attributes: Attributes, bias: tuple[int, ...] | None) -> None:
