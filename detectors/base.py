@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from defenses.base import Purifier, Unsuitable
 from models.backend import ModelBackend, Outputs
 from models.batch import NO_ARRAYS, Array, Arrays, Batch, InputSpec, Kind
+
+if TYPE_CHECKING:
+    from detectors.examples import Examples
 
 __all__ = ["Detector", "DetectorSpec", "Need", "Reference", "Unsuitable", "View"]
 
@@ -81,12 +84,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a detector is fitted on: rows that are normal, their labels where known, and a seed."""
+    """What a detector is fitted on: rows that are normal, their labels where known, and a seed.
+
+    `examples` are for detectors that are trained on attacks; None where there are none.
+    """
 
     view: View
     spec: InputSpec
     y: Array | None = None  # (n,) integer class labels
     seed: int = 0
+    examples: Examples | None = None
 
     @property
     def labels(self) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class PytorchBackend(GraphBackend):
         features = None if spec.features == "none" else program.expose(spec.features, program.space(spec.features))
         hidden = [name for name in (logits, features) if name is not None]
         self._program = program.freeze()
+        self.features_name = features
         torch.set_num_threads(spec.threads)
         super().__init__(spec, program.inputs, program.outputs, hidden, features, program.batch_rows)
 
@@ -64,6 +65,10 @@ class PytorchBackend(GraphBackend):
             return self._program.run(feeds)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ModelError(f"torch: {' '.join(str(error).split())}") from error
+
+    def tensors(self, feeds: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Outputs and hidden tensors by name, differentiable with respect to the inputs; attacks want that."""
+        return dict(zip(self._all_names, self._program.tensors(feeds), strict=False))
 
 
 def resolve_pytorch(spec: PytorchSpec, x: Array | None, folder: Path | None, extras: Arrays = NO_ARRAYS) -> PytorchSpec:
@@ -149,12 +154,17 @@ class _Program(TorchGraph):
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """All results, in order."""
-        arguments = list(self._arguments)
         with torch.inference_mode():
-            for name, position in self._positions.items():
-                arguments[position] = torch.tensor(feeds[name], device=self._device)
-            results = self._module(*arguments)
+            results = self.tensors({name: torch.tensor(feeds[name], device=self._device) for name in self._positions})
             return [np.ascontiguousarray(result.cpu().numpy()) for result in results]
+
+    def tensors(self, feeds: Mapping[str, torch.Tensor]) -> Sequence[torch.Tensor]:
+        """All results, in order, of inputs on the program's device."""
+        arguments = list(self._arguments)
+        for name, position in self._positions.items():
+            arguments[position] = feeds[name]
+        results: Sequence[torch.Tensor] = self._module(*arguments)
+        return results
 
 
 FROM_CALLER = object()
