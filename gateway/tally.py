@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from gateway.metrics import GAUGES, Key, Numbers, added
 
@@ -28,7 +27,7 @@ class Tally:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.id = f"worker-{uuid.uuid4().hex}"
-        self._alive: IO[bytes] | None = None
+        self._alive: int | None = None  # a descriptor, locked for as long as the process lives
         with self._locked(fcntl.LOCK_EX):
             self._alive = _try_lock(self._path(self.id, "lock"))
             self._retire()
@@ -45,7 +44,7 @@ class Tally:
     def close(self) -> None:
         """Leaves the numbers behind for the next worker to fold in."""
         if self._alive is not None:
-            self._alive.close()
+            os.close(self._alive)
             self._alive = None
 
     def _retire(self) -> None:
@@ -53,7 +52,7 @@ class Tally:
         for path in self.folder.glob("worker-*.lock"):
             held = _try_lock(path)
             if held is not None:
-                held.close()
+                os.close(held)
                 dead.append(path)
         if not dead:
             return
@@ -73,13 +72,13 @@ class Tally:
             yield
 
 
-def _try_lock(path: Path) -> IO[bytes] | None:
-    """The open and locked file; None while a living worker holds it."""
-    file = path.open("ab")
+def _try_lock(path: Path) -> int | None:
+    """The open and locked file's descriptor; None while a living worker holds it."""
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
+        os.close(file)
         return None
     return file
 
