@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from defenses.catalogue import AnyPurifierSpec
 from detectors.catalogue import AnyDetectorSpec
+from gateway.disclosure import AnyAnswerPolicy
 from models.specs import AnyModelSpec
 
 __all__ = [
@@ -114,6 +115,7 @@ class EndpointConfig(Strict):
     purify: tuple[PurifyConfig, ...] = ()
     mode: Literal["enforce", "shadow"] = "enforce"
     disclose: Disclose = "verdict"
+    answers: tuple[AnyAnswerPolicy, ...] = ()  # in order; what of the model's classes callers don't see
     limits: Limits = Limits()
     seed: int = 0
 

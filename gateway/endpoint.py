@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 from gateway.chain import Chain
 from gateway.config import EndpointConfig
+from gateway.disclosure import Disclosure
 from gateway.telemetry.observation import ChainInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What serves POST /v2/models/<name>/infer: its config, its chain, and what its traces say of that chain."""
+    """What serves POST /v2/models/<name>/infer: its config, its chain, and what its traces say of that chain.
+
+    `disclosure` is what callers see of the model's answers; None: all.
+    """
 
     name: str
     config: EndpointConfig
     chain: Chain
     info: ChainInfo
+    disclosure: Disclosure | None = None

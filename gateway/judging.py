@@ -34,7 +34,7 @@ class Served:
             endpoint.name, endpoint.info.version[:SHORT], backend, config.limits, config.disclose, config.model.guard
         )
         self.reader = Reader(self.signature)
-        self.writer = Writer(self.signature)
+        self.writer = Writer(self.signature, endpoint.disclosure)
         self.meter = Meter(endpoint.name)
         self.batcher = Batcher(self.judge, config.limits, self.meter, ragged=self.signature.ragged)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from defenses.base import Purifier, Unsuitable
 from gateway.config import Config, EndpointConfig
+from gateway.disclosure import Disclosure
 from gateway.errors import OperatorError
 from gateway.training import seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
@@ -56,6 +57,8 @@ def calibrate(
     except ModelError as error:
         raise OperatorError(f"endpoints.{endpoint}.model: {error}") from error
     except OperatorError as error:
+        if str(error).startswith("answers: "):
+            raise OperatorError(f"endpoints.{endpoint}.{error}") from error
         if str(error).startswith(("chain[", "budget", "stage ", "purify[")):
             raise OperatorError(f"endpoints.{endpoint}: {error}") from error
         raise
@@ -70,6 +73,7 @@ def _calibrate(
     saw_training: bool | Callable[[], bool | None] | None,
 ) -> Report:
     prepared = prepare(settings, draft)
+    Disclosure.of(settings.answers, prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
     purifiers = _purifiers(settings, prepared, draft)
     fitted = fit(settings.chain, prepared.backend, prepared.read, settings.budget, settings.seed, progress)
     for index, stage in enumerate(fitted.stages):

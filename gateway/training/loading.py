@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from gateway.chain import Chain, PurifyStep, Stage
 from gateway.config import Config, EndpointConfig, StageConfig
+from gateway.disclosure import Disclosure
 from gateway.endpoint import Endpoint
-from gateway.errors import BundleError
+from gateway.errors import BundleError, OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.telemetry.observation import ChainInfo, StageInfo
 from gateway.training.bundle import RETRY, Bundle, sha256
@@ -87,11 +88,23 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
         input=backend.spec,
         explain={stage.name: say for stage in stages if callable(say := getattr(stage.detector, "explain", None))},
     )
-    return Endpoint(name, endpoint, chain, info)
+    return Endpoint(name, endpoint, chain, info, _disclosure(name, endpoint, _resolved(bundle), backend))
+
+
+def _resolved(bundle: Bundle) -> ModelSpec:
+    spec: ModelSpec = TypeAdapter(AnyModelSpec).validate_python(bundle.manifest["model"])
+    return spec
+
+
+def _disclosure(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
+    try:
+        return Disclosure.of(endpoint.answers, spec.outputs, backend.outputs)
+    except OperatorError as error:
+        raise OperatorError(f"endpoints.{name}.{error}") from None
 
 
 def _backend(bundle: Bundle, endpoint: EndpointConfig) -> ModelBackend:
-    resolved: ModelSpec = TypeAdapter(AnyModelSpec).validate_python(bundle.manifest["model"])
+    resolved = _resolved(bundle)
     runtime = {key: getattr(endpoint.model, key) for key in _RUNTIME_MODEL}
     try:
         return load_model(resolved.model_copy(update=runtime), bundle.folder)

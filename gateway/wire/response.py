@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gateway.disclosure import Disclosure
 from gateway.errors import Rejected
 from gateway.verdict import Action, Judged
 from gateway.wire import binarydata
 from gateway.wire.request import ALL_BINARY, Wanted
 from gateway.wire.signature import Signature
 from models.backend import DATATYPES
-from models.batch import Array
+from models.batch import Array, Arrays
 
 Header = tuple[bytes, bytes]
 JSON: Header = (b"content-type", b"application/json")
@@ -37,8 +38,9 @@ _DATATYPE_OF = {dtype: name for name, dtype in DATATYPES.items()}
 class Writer:
     """Writes an endpoint's answers."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, disclosure: Disclosure | None = None) -> None:
         self.signature = signature
+        self._disclosure = disclosure
         self._start = b'{"model_name":%b,"model_version":%b,"outputs":[' % (
             _encode(signature.endpoint),
             _encode(signature.version),
@@ -99,13 +101,16 @@ class Writer:
         return _encode(told)
 
     def outputs(self, judged: Judged, worst: int) -> Mapping[str, Array]:
-        """The model's output tensors with rejected rows blanked."""
+        """The model's output tensors as callers see them, rejected rows blanked."""
         if worst < Action.REJECT and judged.outputs is not None:
-            return judged.outputs.tensors
+            return self._disclosed(judged.outputs.tensors)
         rejected = judged.verdicts.actions == Action.REJECT
         if judged.outputs is None or self.signature.disclose == "none" or rejected.all():
             raise Rejected(REFUSED)
-        return {name: blanked(values, rejected) for name, values in judged.outputs.tensors.items()}
+        return {name: blanked(values, rejected) for name, values in self._disclosed(judged.outputs.tensors).items()}
+
+    def _disclosed(self, tensors: Arrays) -> Arrays:
+        return tensors if self._disclosure is None else self._disclosure.apply(tensors)
 
     def _names(self, wanted: Wanted, worst: int) -> Iterator[tuple[str, bool]]:
         extras = self.signature.extras

@@ -78,7 +78,9 @@ MISTAKES = {
     "misspelled purifier": (
         "kind: median",
         "kind: medium",
-        "19: endpoints.digits.purify[0].kind: expected one of bit_depth, jpeg, median, found 'medium' "
+        "19: endpoints.digits.purify[0].kind: expected one of bit_depth, denoising_autoencoder, gaussian, jpeg, "
+        "lattice, low_pass, median, nearest_neighbors_mean, non_local_means, resample, resize_and_pad, "
+        "total_variation, winsorize, found 'medium' "
         "(did you mean 'median'?)",
     ),
     "another model kind": (
@@ -213,7 +215,7 @@ MISTAKES = {
         "chain:\n        kind: contract\n    seed: 1\n    ignored:\n      - kind: x\n",
         "11: endpoints.digits.chain: expected a list, found a mapping\n"
         "watchgate.yaml:14: endpoints.digits.ignored: unknown key; expected one of model, reference, holdout, group, "
-        "budget, chain, purify, mode, disclose, limits, seed",
+        "budget, chain, purify, mode, disclose, answers, limits, seed",
     ),
     "two stages of one name": (
         "kind: mahalanobis",

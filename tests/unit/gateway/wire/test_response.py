@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.disclosure import Disclosure, LabelsOnly
 from gateway.errors import Rejected
 from gateway.verdict import Judged, Verdicts
 from gateway.wire.request import ALL_BINARY, Wanted
 from gateway.wire.response import Writer, blanked, error_body
 from models.backend import Outputs, TensorSpec
 from models.batch import Array, Batch
+from models.specs import OutputConfig
 from tests.wired import sign
 
 Y = np.array([[1.5, 2.0], [3.0, 4.0]], dtype=np.float32)
@@ -76,6 +78,18 @@ def test_the_kept_form_of_an_answer_follows_the_shape() -> None:
     headers, _ = writer.write(judged(0), 0, ALL_BINARY, "")
     headers.append((b"x-watchgate-id", b"mine"))
     assert (b"x-watchgate-id", b"mine") not in writer.write(judged(0), 0, ALL_BINARY, "")[0]
+
+
+@pytest.mark.parametrize("wanted", [ALL_JSON, ALL_BINARY, Wanted(True, (("y", True),))])
+def test_callers_see_what_the_policy_leaves(wanted: Wanted) -> None:
+    disclosure = Disclosure.of([LabelsOnly()], OutputConfig(logits="y", kind="probabilities"), sign().outputs.values())
+    given = judged(0, 2)
+    _, body = Writer(sign(), disclosure).write(given, 2, wanted, "")
+    expected = b"[0.0,1.0,null,null]" if wanted is ALL_JSON else np.array([[0, 1], [np.nan] * 2], np.float32).tobytes()
+    assert expected in body
+    assert b'"outputs":{"y":[[0.0,1.0],[null,null]]}' in Writer(sign(), disclosure).plain(given, 2, "an id")
+    assert given.outputs is not None
+    assert np.array_equal(given.outputs.tensors["y"], Y)  # the trace keeps what the model said
 
 
 def test_outputs_may_differ_in_encoding_and_order() -> None:
