@@ -41,8 +41,8 @@ class DenoisingAutoencoderSpec(PurifierSpec):
     """
 
     kind: Literal["denoising_autoencoder"] = "denoising_autoencoder"
-    noise: Annotated[float, Field(gt=0.0, le=10.0)] = 0.15
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 600
+    noise: Annotated[float, Field(gt=0.0, le=10.0)] = 0.3
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 1000
     width: Annotated[int, Field(ge=1, le=1024)] = 32
     depth: Annotated[int, Field(ge=1, le=20)] = 4
     seed: Annotated[int, Field(ge=0)] = 0
@@ -62,7 +62,8 @@ class DenoisingAutoencoderSpec(PurifierSpec):
         arrays = Columns.learn(x) if spec.kind == "table" else learned_range(x, spec)
         folding, scale = Folding.of(spec), self._scale(spec, arrays)
         rows = folding.fold(scale.enter(x).astype(np.float32, copy=False))
-        layers = train(rows, (self.width,) * self.depth, folding.kernel, Course(self.noise, self.steps, self.seed))
+        course = Course(self.noise, self.steps, self.seed, folding.block)
+        layers = train(rows, (self.width,) * self.depth, folding.kernel, course)
         return {**arrays, "network": encode(layers)}
 
     def build(self, spec: InputSpec, arrays: Arrays = NO_ARRAYS) -> Purifier:

@@ -33,6 +33,11 @@ class Folding:
         """Of the layers that go with it."""
         return {0: (), 1: (1, 3), 2: (3, 3)}[len(self.axes)]
 
+    @property
+    def block(self) -> int:
+        """Neighbors that lie side by side as channels."""
+        return int(2 ** len(self.axes))
+
     def fold(self, x: Array) -> Array:
         """Contiguous."""
         if not self.axes:

@@ -1,16 +1,18 @@
-"""A small trained network as an ONNX graph in an array: written after training, run by onnxruntime without torch."""
+"""A small trained network as an ONNX graph in an array: written after training, run by onnxruntime without torch.
+
+onnx and onnxruntime are imported where they are used: a config that names no network is read without them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import onnx
-import onnxruntime as ort
-from onnx import helper, numpy_helper
-
 from models.batch import Array
+
+if TYPE_CHECKING:
+    import onnx
 
 _OPSET, _IR = 17, 8
 
@@ -27,6 +29,9 @@ class Layer(NamedTuple):
 
 def encode(layers: Sequence[Layer]) -> Array:
     """The ONNX file as an array of bytes (uint8), for an `.npz`: input `x` (n, in, ...), output `y` (n, out, ...)."""
+    import onnx
+    from onnx import helper, numpy_helper
+
     nodes, weights, last = [], [], "x"
     for index, layer in enumerate(layers):
         names = [f"weight{index}", f"bias{index}"]
@@ -46,6 +51,8 @@ def encode(layers: Sequence[Layer]) -> Array:
 
 
 def _node(weight: Array, inputs: list[str], out: str) -> onnx.NodeProto:
+    from onnx import helper
+
     if weight.ndim == 2:
         return helper.make_node("Gemm", inputs, [out], transB=1)
     around = [size // 2 for size in weight.shape[2:]]
@@ -53,14 +60,18 @@ def _node(weight: Array, inputs: list[str], out: str) -> onnx.NodeProto:
 
 
 def _tensor(name: str, weight: Array, axis: int) -> onnx.ValueInfoProto:
+    from onnx import TensorProto, helper
+
     space = [] if weight.ndim == 2 else ["height", "width"]
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", weight.shape[axis], *space])
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", weight.shape[axis], *space])
 
 
 class Network:
     """A loaded graph. Thread-safe, and on one thread."""
 
     def __init__(self, graph: Array) -> None:
+        import onnxruntime as ort
+
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
