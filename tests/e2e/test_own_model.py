@@ -50,8 +50,9 @@ def ask(port: int, method: str, path: str, document: Any = None) -> tuple[int, A
 
 
 @contextmanager
-def serving(folder: Path, port: int, endpoint: str = "digits") -> Iterator[subprocess.Popen[bytes]]:
-    server = subprocess.Popen([*WATCHGATE, "serve", "--port", str(port)], cwd=folder, env=ENVIRONMENT)
+def serving(folder: Path, port: int, endpoint: str = "digits", workers: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    options = ("--port", str(port), "--workers", str(workers))
+    server = subprocess.Popen([*WATCHGATE, "serve", *options], cwd=folder, env=ENVIRONMENT)
     try:
         deadline = time.monotonic() + 90
         while not ready(port, endpoint):
