@@ -15,6 +15,7 @@ from torch import Tensor
 from attacks.losses import Model, margin
 from models.batch import Bounds
 
+_AT_LEAST = 1e-6  # a tie is no win
 _UP = 10.0  # how fast the balance rises while a row has never been won
 
 
@@ -25,7 +26,7 @@ def carlini_wagner(
     *,
     bounds: Bounds,
     seed: int = 0,
-    confidence: float = 0.0,
+    confidence: float | Tensor = 0.0,
     steps: int = 50,
     searches: int = 4,
     step_size: float = 0.03,
@@ -33,22 +34,23 @@ def carlini_wagner(
 ) -> Tensor:
     """Rows that the model misclassifies by at least `confidence` in logits, near `x` in L2, inside `bounds`.
 
-    `x` is (n, ...) floating, `y` (n,) int64 class labels; `step_size` is in units of the bounds' width. A row that was
-    never won comes back as it was. `searches` rounds of `steps` steps look for each row's `balance`. Nothing is drawn:
-    `seed` changes nothing.
+    `x` is (n, ...) floating, `y` (n,) int64 class labels; `confidence` is one for all rows or (n,), `step_size` in
+    units of the bounds' width. A row that was never won comes back as it was. `searches` rounds of `steps` steps look
+    for each row's `balance`. Nothing is drawn: `seed` changes nothing.
     """
     clean = x.detach()
     search = _Search.start(clean, balance)
+    needed = torch.as_tensor(confidence, dtype=clean.dtype).clamp(min=_AT_LEAST)
     rate = step_size * (bounds.high - bounds.low)
     for _ in range(searches):
         search.begin()
-        _descend(model, clean, y, search, bounds, confidence, steps, rate)
+        _descend(model, clean, y, search, bounds, needed, steps, rate)
         search.end()
     return search.best
 
 
 def _descend(
-    model: Model, clean: Tensor, y: Tensor, search: _Search, bounds: Bounds, confidence: float, steps: int, rate: float
+    model: Model, clean: Tensor, y: Tensor, search: _Search, bounds: Bounds, needed: Tensor, steps: int, rate: float
 ) -> None:
     """One round of projected Adam for the balances at hand; each row moves by itself."""
     rows = clean.clone()
@@ -58,9 +60,9 @@ def _descend(
         with torch.enable_grad():
             gap = margin(model(leaf), y)
             size = (leaf - clean).flatten(1).square().sum(dim=1)
-            loss = size + search.balance * (confidence - gap).clamp(min=0.0)
+            loss = size + search.balance * (needed - gap).clamp(min=0.0)
             (slope,) = torch.autograd.grad(loss.sum(), leaf)
-        search.see(rows, gap.detach() >= max(confidence, 1e-6), size.detach())
+        search.see(rows, gap.detach() >= needed, size.detach())
         first = 0.9 * first + 0.1 * slope
         second = 0.999 * second + 0.001 * slope.square()
         move = (first / (1.0 - 0.9**k)) / ((second / (1.0 - 0.999**k)).sqrt() + 1e-8)

@@ -66,6 +66,14 @@ class Feasible:
         on_grid = (self.step > 0.0) & ~self.fixed
         return float((self.step / self._width)[on_grid].min()) if bool(on_grid.any()) else 0.0
 
+    @property
+    def even_step(self) -> float | None:
+        """The step in unit space where all values share one, as pixels do; else None."""
+        widths = (self.step / self._width)[~self.fixed]
+        if widths.numel() == 0 or float(widths.min()) <= 0.0 or float(widths.max() - widths.min()) > 1e-6:
+            return None
+        return float(widths.mean())
+
     def to_unit(self, x: Array) -> Tensor:
         """Rows in unit space, (n, *row shape) float32; what is missing or fixed is there without meaning."""
         rows = torch.tensor(np.asarray(x, dtype=np.float64))

@@ -12,8 +12,6 @@ from torch import Tensor
 from attacks.losses import Model
 from models.batch import Bounds
 
-_ROWS = 256
-
 
 def on_grid(x: Tensor, *, step: float | Tensor, bounds: Bounds) -> Tensor:
     """The rows with every value moved to the nearest of `bounds.low + k * step`.
@@ -25,10 +23,10 @@ def on_grid(x: Tensor, *, step: float | Tensor, bounds: Bounds) -> Tensor:
 
 
 def predicted(model: Model, x: Tensor) -> Tensor:
-    """(n,) int64, the classes that the model answers, so many rows at a time."""
+    """(n,) int64, the classes that the model answers."""
     with torch.no_grad():
-        parts = [model(part).argmax(dim=1) for part in torch.split(x, _ROWS)]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+        found: Tensor = model(x).argmax(dim=1)
+    return found
 
 
 def still_adversarial(model: Model, x: Tensor, y: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from detectors.base import View
 class Examples:
     """All from *train* rows of the holdout, on which no detector was fitted.
 
-    `honest` are those rows. `attacked` has, for each attack by name, rows that it made of them: on the input's grid, and
-    misclassified as they are. `corrupted` are mildly worn ones that the model still gets right; they count as honest.
+    `honest` are those rows. `attacked` has, for each attack by name, rows that it made of some of them: on the input's
+    grid, and misclassified as they are. `corrupted` are mildly worn ones that the model still gets right; they count as
+    honest.
     """
 
     honest: View

@@ -1,0 +1,189 @@
+"""Attacked rows to learn from: several attacks on the undefended model, each from barely to amply strong enough.
+
+How strong that is differs between models by a factor of ten, so it is measured first: the smallest change with which
+each of a few rows can be won.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attacks.apgd import apgd
+from attacks.carlini_wagner import carlini_wagner
+from attacks.feasible import UNIT, Feasible
+from attacks.fgsm import fgsm
+from attacks.grid import still_adversarial
+from attacks.losses import Model, margin, value_and_gradient
+from attacks.network import Network
+from attacks.pgd import pgd
+from models.batch import Array, Batch
+
+MOST_ROWS, LEAST_ROWS = 600, 48
+_PROBED = 64  # rows whose smallest change is measured, by so many halvings and steps
+_HALVINGS, _PROBE_STEPS = 6, 10
+_WEAKEST, _STRONGEST = 0.7, 6.0  # times what wins half the rows, and what wins nearly all
+_HALF_THE_RANGE = 0.5  # a change beyond it makes another row
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """Rows (m, *row shape) that an attack made of the rows `of` (m,), ready to be sent. Not all need be adversarial."""
+
+    name: str
+    x: Array
+    of: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Steps of each attack, and how many rows the costliest ones get of all."""
+
+    pgd: int
+    apgd: int
+    carlini_wagner: int
+    searches: int
+
+    @property
+    def passes(self) -> int:
+        """Gradients a row, over all attacks."""
+        return 2 + self.pgd + self.apgd + self.carlini_wagner * self.searches
+
+
+FULL = Effort(pgd=20, apgd=20, carlini_wagner=50, searches=4)
+LEAN = Effort(pgd=10, apgd=10, carlini_wagner=30, searches=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Rows that the model gets right, `of` which rows of the batch, in unit space, with their labels."""
+
+    feasible: Feasible
+    network: Network
+    batch: Batch
+    of: Array
+    x: Tensor
+    y: Tensor
+
+    @staticmethod
+    def pick(network: Network, feasible: Feasible, batch: Batch, y: Array, rows: Array) -> Targets:
+        """These rows of a batch; `y` (n,) are the classes that an attack must leave."""
+        part = batch.take(rows)
+        return Targets(
+            feasible, network, part, rows, feasible.to_unit(part.x), torch.tensor(y[rows], dtype=torch.int64)
+        )
+
+    @property
+    def model(self) -> Model:
+        """In unit space, for these rows."""
+        return self.feasible.through(self.network.model(self.batch.extras), self.batch.x)
+
+    def part(self, rows: slice) -> Targets:
+        """Only some of them."""
+        return Targets(self.feasible, self.network, self.batch.take(rows), self.of[rows], self.x[rows], self.y[rows])
+
+    def done(self, name: str, rows: Tensor) -> Attacked:
+        """What an attack made of them."""
+        return Attacked(name, self.feasible.from_unit(rows, self.batch.x), self.of)
+
+
+def attacked(
+    network: Network,
+    feasible: Feasible,
+    batch: Batch,
+    y: Array,
+    *,
+    seed: int,
+    seconds: float,
+    tell: Callable[[str, int, int], None],
+) -> Iterator[Attacked]:
+    """FGSM, PGD, APGD and the margin attack on rows that the model gets right, in about so many seconds.
+
+    `y` (n,) are the classes the model gives to them. Where time is short there are fewer steps, then fewer rows.
+    """
+    order = np.random.default_rng(seed).permutation(len(batch))[:MOST_ROWS]
+    targets = Targets.pick(network, feasible, batch, y, order)
+    effort, n = _affordable(targets, seconds)
+    smallest = smallest_epsilon(targets.part(slice(0, _PROBED)), seed)
+    low, high = _strengths(smallest, feasible)
+    chosen = targets.part(slice(0, n))
+    random = np.random.default_rng(seed + 1)
+    jobs = _jobs(chosen, effort, low, high, random, seed)
+    for index, (name, job) in enumerate(jobs):
+        tell(f"attack {name}", index, len(jobs))
+        yield chosen.done(name, job())
+    tell("attack", len(jobs), len(jobs))
+
+
+def _jobs(
+    chosen: Targets, effort: Effort, low: float, high: float, random: np.random.Generator, seed: int
+) -> list[tuple[str, Callable[[], Tensor]]]:
+    model, x, y = chosen.model, chosen.x, chosen.y
+
+    def epsilon() -> Tensor:
+        drawn = low * (high / low) ** random.random(len(x))
+        step = chosen.feasible.even_step
+        drawn = drawn if step is None else np.maximum(np.rint(drawn / step), 1.0) * step
+        return torch.tensor(drawn, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+    def smallest(sure: bool) -> Tensor:
+        with torch.no_grad():
+            usual = float((-margin(model(x), y)).clamp(min=0.0).median())
+        confidence = torch.tensor(random.random(len(x)) * usual if sure else np.zeros(len(x)), dtype=x.dtype)
+        half = max(effort.searches // 2, 1)
+        return carlini_wagner(
+            model, x, y, bounds=UNIT, confidence=confidence, steps=effort.carlini_wagner, searches=half
+        )
+
+    return [
+        ("fgsm", lambda: fgsm(model, x, y, epsilon=epsilon(), bounds=UNIT)),
+        ("pgd", lambda: pgd(model, x, y, epsilon=epsilon(), steps=effort.pgd, bounds=UNIT, seed=seed)),
+        ("apgd", lambda: apgd(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, steps=effort.apgd, loss="dlr")),
+        ("carlini_wagner", lambda: smallest(sure=False)),
+        ("carlini_wagner_sure", lambda: smallest(sure=True)),
+    ]
+
+
+def smallest_epsilon(targets: Targets, seed: int) -> Array:
+    """(n,) in units of the range: about the smallest change in Linf with which PGD wins each row; infinite for none."""
+    model, x, y = targets.model, targets.x, targets.y
+    lowest = max(targets.feasible.finest, 1e-4)
+    low, high = torch.full((len(x),), lowest), torch.full((len(x),), _HALF_THE_RANGE)
+    won_ever = torch.zeros(len(x), dtype=torch.bool)
+    for _ in range(_HALVINGS):
+        middle = (low * high).sqrt()
+        epsilon = middle.reshape(-1, *[1] * (x.ndim - 1))
+        found = pgd(model, x, y, epsilon=epsilon, steps=_PROBE_STEPS, bounds=UNIT, seed=seed)
+        won = still_adversarial(model, found, y)
+        high, low = torch.where(won, middle, high), torch.where(won, low, middle)
+        won_ever |= won
+    return np.where(won_ever.numpy(), high.numpy(), np.inf)
+
+
+def _strengths(smallest: Array, feasible: Feasible) -> tuple[float, float]:
+    """The weakest and the strongest epsilon to attack with."""
+    won = smallest[np.isfinite(smallest)]
+    if len(won) == 0:
+        return _HALF_THE_RANGE / 8.0, _HALF_THE_RANGE
+    low = max(_WEAKEST * float(np.median(won)), feasible.even_step or 0.0, 1e-4)
+    return low, max(min(_STRONGEST * float(np.quantile(won, 0.95)), _HALF_THE_RANGE), low)
+
+
+def _affordable(targets: Targets, seconds: float) -> tuple[Effort, int]:
+    """The most thorough effort with which enough rows can be attacked in time, and how many."""
+    part = targets.part(slice(0, _PROBED))
+    value_and_gradient(part.model, part.x, part.y, margin)  # the first call sets things up
+    started = time.perf_counter()
+    value_and_gradient(part.model, part.x, part.y, margin)
+    row_s = (time.perf_counter() - started) / max(len(part.x), 1)
+    left = max(seconds - _HALVINGS * _PROBE_STEPS * _PROBED * row_s, 0.0)
+    for effort in (FULL, LEAN):
+        n = int(left / (effort.passes * row_s))
+        if n >= MOST_ROWS // 2:
+            break
+    return effort, min(max(n, LEAST_ROWS), len(targets.x))

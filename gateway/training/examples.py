@@ -1,0 +1,138 @@
+"""What a combiner is trained on: attacks made from *train* rows, and honest wear of them. Needs torch and gradients.
+
+Without either there are no examples, and a note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detectors.base import Reference, Unsuitable, View
+from detectors.contract import ContractSpec
+from detectors.examples import Examples
+from gateway.training.corruptions import corrupted
+from gateway.training.data import Rows
+from gateway.training.passes import Chunked, Progress, silent
+from models.backend import ModelBackend
+from models.batch import Array, Batch
+from models.errors import ModelError
+from models.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from attacks.feasible import Feasible
+    from attacks.network import Network
+
+SECONDS, QUICK_SECONDS = 120.0, 15.0
+FEW_ROWS = 10  # an attack that won fewer teaches nothing
+_RULES_ROWS = 5000
+_SAMPLE_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Examples, if any could be made, and what a person should know of them."""
+
+    examples: Examples | None
+    notes: tuple[str, ...]
+
+
+def make(
+    spec: ModelSpec,
+    folder: Path | None,
+    backend: ModelBackend,
+    train: Rows,
+    reference: Rows,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    progress: Progress = silent,
+) -> Made:
+    """Attacks the model of a resolved `spec` on *train* rows, in about two minutes, or 15 s if `quick`.
+
+    `reference` rows tell the range and the grid of the input.
+    """
+    if backend.spec.kind == "tokens":
+        return _none("token ids have no gradient")
+    if find_spec("torch") is None:
+        return _none("torch is not installed (`pip install 'watchgate[torch]'`)")
+    from attacks.feasible import Feasible
+    from attacks.network import Network, NotDifferentiable
+
+    chunked = Chunked(backend)
+    some = _some(reference.batch, seed)
+    try:
+        network = Network.of(spec, folder)
+        network.verify(train.batch.take(slice(0, _SAMPLE_ROWS)), backend)
+        rules = ContractSpec().fit(Reference(View(some, chunked), backend.spec, seed=seed))
+    except (NotDifferentiable, ModelError, Unsuitable) as error:
+        return _none(" ".join(str(error).split()))
+    feasible = Feasible.learn(some.x, backend.spec, rules)
+    classes = _classes(chunked, train.batch)
+    right = np.arange(len(classes)) if train.y is None else np.flatnonzero(classes == train.y)
+    sources = _Sources(train.batch.take(right), classes[right], feasible, chunked)
+    seconds = QUICK_SECONDS if quick else SECONDS
+    views = dict(sources.attacked(network, seed, seconds, progress))
+    if not views:
+        return _none("no attack changed the model's answer on enough rows")
+    made = Examples(View(train.batch, chunked), views, sources.worn(seed))
+    return Made(made, (_told(made),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Rows that the model gets right, and the classes `y` (n,) that it gives them."""
+
+    batch: Batch
+    y: Array
+    feasible: Feasible
+    backend: Chunked
+
+    def attacked(self, network: Network, seed: int, seconds: float, progress: Progress) -> Iterator[tuple[str, View]]:
+        """For each attack by name, the rows that the backend itself takes for another class."""
+        from attacks.making import attacked
+
+        made = attacked(network, self.feasible, self.batch, self.y, seed=seed, seconds=seconds, tell=progress)
+        for attack in made:
+            rows = self.batch.take(attack.of).with_x(attack.x)
+            won = np.flatnonzero(_classes(self.backend, rows) != self.y[attack.of])
+            if len(won) >= FEW_ROWS:
+                yield attack.name, View(rows.take(won), self.backend)
+
+    def worn(self, seed: int) -> View | None:
+        """Rows that wear left what they were to the model."""
+        import torch
+
+        unit = self.feasible.to_unit(self.batch.x).numpy()
+        worn = corrupted(unit, self.backend.spec, seed)
+        if worn is unit:
+            return None
+        rows = self.batch.with_x(self.feasible.from_unit(torch.tensor(worn), self.batch.x))
+        same = np.flatnonzero(_classes(self.backend, rows) == self.y)
+        return View(rows.take(same), self.backend) if len(same) >= FEW_ROWS else None
+
+
+def _none(why: str) -> Made:
+    return Made(None, (f"no attacks to learn from: {why}",))
+
+
+def _told(made: Examples) -> str:
+    counts = ", ".join(f"{len(view)} by {name}" for name, view in made.attacked.items())
+    worn = "" if made.corrupted is None else f" and {len(made.corrupted)} of mild wear"
+    return f"trained on {len(made.honest)} honest rows{worn}, and on attacks that fooled the model: {counts}"
+
+
+def _some(batch: Batch, seed: int) -> Batch:
+    rows = np.random.default_rng(seed).permutation(len(batch))[:_RULES_ROWS]
+    return batch.take(np.sort(rows))
+
+
+def _classes(backend: Chunked, batch: Batch) -> Array:
+    logits = backend.predict(batch).logits
+    assert logits is not None, "a network with gradients has logits"
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
