@@ -10,10 +10,11 @@ from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
+from detectors.input_statistics import InputStatisticsSpec
 from detectors.mahalanobis import MahalanobisSpec
 from detectors.nearest import NearestSpec
 
 AnyDetectorSpec = Annotated[
-    ContractSpec | MahalanobisSpec | NearestSpec | EnergySpec | FeatureSqueezingSpec | CustomSpec,
+    ContractSpec | InputStatisticsSpec | MahalanobisSpec | NearestSpec | EnergySpec | FeatureSqueezingSpec | CustomSpec,
     Field(discriminator="kind"),
 ]

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Reference, View
+from detectors.shrinkage import whitening
 from detectors.space import Space
 from models.batch import Array, Arrays, InputSpec
 
@@ -56,14 +57,14 @@ class MahalanobisSpec(DetectorSpec):
         means = np.zeros((len(count), z.shape[1]))
         np.add.at(means, classes, z)
         means /= count[:, None]
-        whitening = _whitening(z - means[classes])
-        return {**space.to_arrays(), "means": means, "whitening": whitening}
+        whitened = whitening(z - means[classes])
+        return {**space.to_arrays(), "means": means, "whitening": whitened}
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector of these means and this whitening."""
-        whitening = arrays["whitening"]
-        means = arrays["means"] @ whitening
-        weights = np.hstack([whitening, -2.0 * whitening @ means.T]).astype(np.float32)
+        whitened = arrays["whitening"]
+        means = arrays["means"] @ whitened
+        weights = np.hstack([whitened, -2.0 * whitened @ means.T]).astype(np.float32)
         offsets = (means**2).sum(axis=1).astype(np.float32)
         return Mahalanobis(Space.from_arrays(arrays), np.ascontiguousarray(weights), offsets)
 
@@ -81,17 +82,3 @@ def _classes(reference: Reference) -> Array:
     if logits is None:
         return np.zeros(len(reference.view), dtype=np.int64)
     return np.asarray(logits.argmax(axis=1), dtype=np.int64)
-
-
-def _whitening(residuals: Array) -> Array:
-    """W (d, d) with W W^T the inverse of the shrunk covariance of the centered rows (n, d)."""
-    n, d = residuals.shape
-    sample = residuals.T @ residuals / n
-    size = float(np.trace(sample)) / d
-    if size <= 0.0:
-        return np.eye(d)
-    apart = float(((sample - size * np.eye(d)) ** 2).sum())
-    noise = (float(((residuals**2).sum(axis=1) ** 2).mean()) - float((sample**2).sum())) / n
-    shrink = 1.0 if apart <= 0.0 else min(max(noise / apart, 1e-6), 1.0)
-    shrunk = (1.0 - shrink) * sample + shrink * size * np.eye(d)
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(shrunk)).T)

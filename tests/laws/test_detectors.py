@@ -16,6 +16,7 @@ from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
+from detectors.input_statistics import InputStatisticsSpec
 from detectors.laws import LawBroken, check_detector
 from detectors.mahalanobis import MahalanobisSpec
 from detectors.nearest import NearestSpec
@@ -24,6 +25,7 @@ from tests import tiny
 
 SPECS: list[DetectorSpec] = [
     ContractSpec(),
+    InputStatisticsSpec(),
     MahalanobisSpec(),
     NearestSpec(k=3),
     EnergySpec(temperature=2.0),
@@ -53,6 +55,7 @@ LACKING = {
     ("feature_squeezing", "table-float64"): r"state `input.bounds`",
     ("feature_squeezing", "table-tree"): r"state `input.bounds`",
     ("feature_squeezing", "table"): r"bit_depth needs .* state `input.bounds`",
+    ("input_statistics", "tokens"): r"works on image and series and table inputs; this one is tokens",
     ("feature_squeezing", "tokens"): r"works on image and series and table inputs; this one is tokens",
 }
 

@@ -1,0 +1,106 @@
+"""Figures of the input alone: how noisy, how smooth, how spread, against those of the reference. Needs no model.
+
+Several looks, each with its own distance; the score is the largest, in units of what 1 % of honest rows exceed. What
+is looked at, and by whom it was found, stands in `detectors/statistics/`: images, series, tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
+from detectors.statistics.shapes import ShapeStatistics
+from detectors.statistics.tables import TableStatistics
+from models.batch import Array, Arrays, InputSpec, Kind
+
+Look = Literal["all", "noise", "residuals", "values", "pairs"]
+_MOST_SCORE = 1e9
+_FEW = 50  # reference rows
+_SCALED_ON = 0.25  # of the reference rows: not fitted on, they tell how large distances of new rows are
+
+
+@dataclass(frozen=True, slots=True)
+class InputStatistics:
+    """`columns` of the distances are looked at; `middle` and `per_range` (looks,) put them on one scale."""
+
+    statistics: ShapeStatistics | TableStatistics
+    columns: slice
+    middle: Array
+    per_range: Array
+    name: str
+
+    def score(self, view: View) -> Array:
+        """(n,) float32: 0 for a middling honest row, 1 for one in a hundred, in its most unusual look."""
+        return np.asarray(self._standard(view.x).max(axis=1))
+
+    def explain(self, x: Array) -> str:
+        """What is most unusual about this row (no batch axis), in words."""
+        look = self.statistics.looks[self.columns][int(self._standard(x[None])[0].argmax())]
+        return f"{look}: {self.statistics.explain(x[None], look)}"
+
+    def _standard(self, x: Array) -> Array:
+        distances = self.statistics.distances(x)[:, self.columns]
+        distances -= self.middle
+        distances *= self.per_range
+        return np.asarray(np.minimum(distances, np.float32(_MOST_SCORE), out=distances))
+
+
+class InputStatisticsSpec(DetectorSpec):
+    """`look` picks one look; all are taken by default.
+
+    Images and series have `noise`, `residuals` and `values`, tables `values`, `pairs` and `residuals`.
+    """
+
+    kind: Literal["input_statistics"] = "input_statistics"
+    look: Look = "all"
+    suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series"})
+
+    def fit(self, reference: Reference) -> Arrays:
+        """The statistics' usual values, and how far honest rows are from them.
+
+        Raises:
+            Unsuitable: too few or too small rows, or no such look at this kind of input.
+        """
+        x, n = reference.view.x, len(reference.view)
+        if n < _FEW:
+            raise Unsuitable(f"input_statistics needs {_FEW} reference rows or more, not {n}")
+        order = np.random.default_rng(reference.seed).permutation(n)
+        aside = int(n * _SCALED_ON)
+        fitted = _FITTED[reference.spec.kind].fit(x[np.sort(order[aside:])], reference.spec)
+        self._columns(fitted.looks)
+        distances = fitted.distances(x[np.sort(order[:aside])])
+        middle, high = np.quantile(distances, [0.5, 0.99], axis=0)
+        return {**fitted.to_arrays(), "look_middle": middle, "look_high": high, "rows": np.array(n)}
+
+    def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
+        """The detector of these statistics."""
+        statistics = _FITTED[spec.kind].from_arrays(arrays, spec)
+        columns = self._columns(statistics.looks)
+        middle, width = arrays["look_middle"][columns], (arrays["look_high"] - arrays["look_middle"])[columns]
+        per_range = np.divide(1.0, width, out=np.zeros_like(width), where=width > 1e-6)
+        name = self.kind if self.look == "all" else f"{self.kind}-{self.look}"
+        return InputStatistics(statistics, columns, middle.astype(np.float32), per_range.astype(np.float32), name)
+
+    def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
+        """What is looked at."""
+        looks = _FITTED[spec.kind].from_arrays(arrays, spec).looks[:]
+        return (
+            f"input_statistics: looks at {', '.join(looks)} of {spec.kind} rows, learned from {arrays['rows']} rows",
+        )
+
+    def _columns(self, looks: tuple[str, ...]) -> slice:
+        if self.look == "all":
+            return slice(0, len(looks))
+        if self.look not in looks:
+            raise Unsuitable(f"look: expected all, {', '.join(looks)}, found {self.look!r}")
+        return slice(looks.index(self.look), looks.index(self.look) + 1)
+
+
+_FITTED: dict[Kind, type[ShapeStatistics] | type[TableStatistics]] = {
+    "image": ShapeStatistics,
+    "series": ShapeStatistics,
+    "table": TableStatistics,
+}
