@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from defenses.catalogue import AnyPurifierSpec
+from detectors.catalogue import AnyDetectorSpec
 from gateway.configfile import read
 from gateway.errors import OperatorError
 
@@ -34,6 +38,15 @@ state:
   path: state/
 telemetry: {otlp: null, sample_clean: 0.01}
 """
+
+
+def kinds(union: Any) -> str:
+    """The kinds that a discriminated union offers, as a complaint lists them."""
+    schema = TypeAdapter(union).json_schema()
+    return ", ".join(sorted(schema["discriminator"]["mapping"]))
+
+
+DETECTORS, PURIFIERS = kinds(AnyDetectorSpec), kinds(AnyPurifierSpec)
 
 # What is replaced, by what, and the whole complaint (after the file's name).
 MISTAKES = {
@@ -72,16 +85,13 @@ MISTAKES = {
     "misspelled detector": (
         "kind: mahalanobis",
         "kind: mahalonobis",
-        "13: endpoints.digits.chain[1].kind: expected one of contract, custom, energy, feature_squeezing, mahalanobis, "
-        "nearest, found 'mahalonobis' (did you mean 'mahalanobis'?)",
+        f"13: endpoints.digits.chain[1].kind: expected one of {DETECTORS}, found 'mahalonobis' "
+        "(did you mean 'mahalanobis'?)",
     ),
     "misspelled purifier": (
         "kind: median",
         "kind: medium",
-        "19: endpoints.digits.purify[0].kind: expected one of bit_depth, denoising_autoencoder, gaussian, jpeg, "
-        "lattice, low_pass, median, nearest_neighbors_mean, non_local_means, resample, resize_and_pad, "
-        "total_variation, winsorize, found 'medium' "
-        "(did you mean 'median'?)",
+        f"19: endpoints.digits.purify[0].kind: expected one of {PURIFIERS}, found 'medium' (did you mean 'median'?)",
     ),
     "another model kind": (
         "kind: onnx",
@@ -91,8 +101,7 @@ MISTAKES = {
     "stage without kind": (
         "- kind: contract",
         "- name: first",
-        "12: endpoints.digits.chain[0].kind: is required, one of contract, custom, energy, feature_squeezing, "
-        "mahalanobis, nearest; found nothing",
+        f"12: endpoints.digits.chain[0].kind: is required, one of {DETECTORS}; found nothing",
     ),
     "stage that is a word": (
         "- kind: contract",
