@@ -79,10 +79,10 @@ class Feasible:
         rows = torch.tensor(np.asarray(x, dtype=np.float64))
         return torch.nan_to_num((rows - self.low) / self._width, nan=0.5).clamp(0.0, 1.0).float()
 
-    def from_unit(self, rows: Tensor, clean: Array) -> Array:
+    def from_unit(self, rows: Tensor | Array, clean: Array) -> Array:
         """Rows of unit space as they can be sent, in the input's dtype; `clean` are the rows they were made from."""
         with torch.no_grad():
-            found = self._snapped(rows.double(), torch.tensor(np.asarray(clean, dtype=np.float64)))
+            found = self._snapped(torch.as_tensor(rows).double(), torch.tensor(np.asarray(clean, dtype=np.float64)))
         array = np.asarray(found.numpy())
         return np.asarray((np.rint(array) if self.dtype.kind in "iu" else array).astype(self.dtype))
 

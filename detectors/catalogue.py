@@ -6,15 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from detectors.contract import ContractSpec
-from detectors.custom import CustomSpec
-from detectors.energy import EnergySpec
-from detectors.feature_squeezing import FeatureSqueezingSpec
-from detectors.input_statistics import InputStatisticsSpec
-from detectors.mahalanobis import MahalanobisSpec
-from detectors.nearest import NearestSpec
+from detectors.combiner import CombinerSpec
+from detectors.evidence import EvidenceSpec
 
-AnyDetectorSpec = Annotated[
-    ContractSpec | InputStatisticsSpec | MahalanobisSpec | NearestSpec | EnergySpec | FeatureSqueezingSpec | CustomSpec,
-    Field(discriminator="kind"),
-]
+AnyDetectorSpec = Annotated[EvidenceSpec | CombinerSpec, Field(discriminator="kind")]

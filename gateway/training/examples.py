@@ -106,13 +106,11 @@ class _Sources:
 
     def worn(self, seed: int) -> View | None:
         """Rows that wear left what they were to the model."""
-        import torch
-
         unit = self.feasible.to_unit(self.batch.x).numpy()
         worn = corrupted(unit, self.backend.spec, seed)
         if worn is unit:
             return None
-        rows = self.batch.with_x(self.feasible.from_unit(torch.tensor(worn), self.batch.x))
+        rows = self.batch.with_x(self.feasible.from_unit(worn, self.batch.x))
         same = np.flatnonzero(_classes(self.backend, rows) == self.y)
         return View(rows.take(same), self.backend) if len(same) >= FEW_ROWS else None
 

@@ -12,6 +12,7 @@ import pytest
 from defenses.bit_depth import BitDepthSpec
 from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
 from detectors.catalogue import AnyDetectorSpec
+from detectors.combiner import CombinerSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
 from detectors.energy import EnergySpec
@@ -31,6 +32,7 @@ SPECS: list[DetectorSpec] = [
     EnergySpec(temperature=2.0),
     FeatureSqueezingSpec(squeezers=(BitDepthSpec(bits=2),)),
     CustomSpec.model_validate({"kind": "custom", "spec": "detectors.nearest:NearestSpec", "k": 20}),
+    CombinerSpec(),
 ]
 CASES: dict[str, Callable[[], tiny.Case]] = {
     "image-nchw": tiny.image,

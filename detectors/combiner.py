@@ -1,0 +1,230 @@
+"""Several pieces of evidence as one: how much each counts is learned from attacks on the protected model.
+
+Each piece enters by how rare its score is among honest ones, at the high and at the low end. A logistic regression with
+nonnegative weights (so that no rarer score ever makes a row less suspicious) adds them up. Stacking is Wolpert's
+(Stacked Generalization, Neural Networks 1992); learning from the model's own attacks is as Grosse et al. (On the
+(Statistical) Detection of Adversarial Examples, 2017) and Lee et al. (NeurIPS 2018) do.
+
+Without attacks to learn from, the rarest piece counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from defenses.base import Unsuitable
+from detectors.base import Detector, DetectorSpec, Reference, View
+from detectors.calibration import CERTAIN
+from detectors.energy import EnergySpec
+from detectors.evidence import AnyEvidenceSpec, EvidenceSpec
+from detectors.examples import Examples
+from detectors.input_statistics import InputStatisticsSpec
+from detectors.logistic import fit_logistic
+from detectors.mahalanobis import MahalanobisSpec
+from detectors.nearest import NearestSpec
+from detectors.rarity import Rarity
+from models.backend import Outputs
+from models.batch import Array, Arrays, InputSpec, Kind
+
+_LOOKS: Mapping[Kind, tuple[Literal["noise", "residuals", "values", "pairs"], ...]] = {
+    "image": ("noise", "residuals", "values"),
+    "series": ("noise", "residuals", "values"),
+    "table": ("values", "pairs", "residuals"),
+}
+_ENOUGH = 200  # honest rows: from twice as many on, rarities and weights are learned on different ones
+_HONEST = 0.05  # of honest rows may lie above the floor
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of evidence: at the `knots` (k,) of its score it adds `logit` (k,), in between what lies between."""
+
+    detector: Detector
+    knots: Array
+    logit: Array
+
+    def add(self, scores: Array) -> Array:
+        """(n,) float64."""
+        return np.asarray(np.interp(scores, self.knots, self.logit))
+
+
+@dataclass(frozen=True, slots=True)
+class Combiner:
+    """The sum of all pieces, or where `rarest` the largest; not below `floor`: there it has nothing to say."""
+
+    pieces: tuple[Piece, ...]
+    floor: float
+    rarest: bool
+    name: str = "combiner"
+
+    def score(self, view: View) -> Array:
+        """(n,) float32; `CERTAIN` where a piece is."""
+        certain = np.zeros(len(view), dtype=bool)
+        logit = np.zeros(len(view))
+        for piece in self.pieces:
+            scores = piece.detector.score(view)
+            certain |= scores >= CERTAIN
+            added = piece.add(scores)
+            logit = np.maximum(logit, added) if self.rarest else logit + added
+        score = np.maximum(logit, self.floor).astype(np.float32)
+        score[certain] = CERTAIN
+        return score
+
+    def contributions(self, view: View) -> dict[str, Array]:
+        """What each piece adds to the score, (n,) each, by the name of its detector."""
+        return {piece.detector.name: piece.add(piece.detector.score(view)) for piece in self.pieces}
+
+
+class CombinerSpec(DetectorSpec):
+    """`evidence` are detectors; left out, all that suit the input and the model without an extra forward pass.
+
+    `spare` is the share of attacked rows that may be missed, more than at 5 % of honest rows flagged, for the sake of
+    mildly worn honest ones.
+    """
+
+    kind: Literal["combiner"] = "combiner"
+    evidence: Annotated[tuple[AnyEvidenceSpec, ...], Field(min_length=1)] | None = None
+    spare: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.01
+
+    def fit(self, reference: Reference) -> Arrays:
+        """What the pieces learn from the reference, and how much each counts, from the examples.
+
+        Raises:
+            Unsuitable: a listed piece can't work on this model or data, or none of the default ones can.
+        """
+        fitted = self._fitted(reference)
+        arrays: dict[str, Array] = {"used": np.array(list(fitted), dtype=np.int64)}
+        for index, learned in fitted.items():
+            arrays |= {f"evidence{index}.{name}": array for name, array in learned.items()}
+        candidates = self._candidates(reference.spec)
+        detectors = [candidates[index].build(learned, reference.spec) for index, learned in fitted.items()]
+        if reference.examples is None:
+            return arrays | _rarest([detector.score(reference.view) for detector in detectors], fitted)
+        return arrays | _learned(detectors, list(fitted), reference.examples, self.spare)
+
+    def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
+        """The detector of these pieces and weights."""
+        candidates, pieces = self._candidates(spec), []
+        for index in arrays["used"].tolist():
+            prefix = f"evidence{index}."
+            learned = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            rarity = Rarity.from_arrays(arrays, f"rarity{index}.")
+            logit = rarity.pieces() @ arrays[f"weights{index}"]
+            pieces.append(Piece(candidates[index].build(learned, spec), rarity.knots, logit))
+        first = pieces[0]
+        pieces[0] = Piece(first.detector, first.knots, first.logit + float(arrays["constant"]))
+        return Combiner(tuple(pieces), float(arrays["floor"]), bool(arrays["rarest"]))
+
+    def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
+        """Which pieces there are and how much of what attacks are found by comes from each."""
+        candidates, used = self._candidates(spec), arrays["used"].tolist()
+        names = [_title(candidates[index]) for index in used]
+        if bool(arrays["rarest"]):
+            listed = ", ".join(names)
+            return (f"combiner: had no attacks to learn from; the rarest of {listed} counts",)
+        parts = [f"{name} {share:.0%}" for name, share in zip(names, arrays["shares"], strict=True) if share >= 0.005]
+        found = f"combiner: finds {float(arrays['found']):.0%} of the attacked rows it learned from"
+        above = f"with {float(arrays['above']):.1%} of honest ones above its floor"
+        return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
+
+    def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
+        """Refuses what a listed piece refuses; of the default ones, one must be left."""
+        super().refuse_unsuitable(spec, outputs)
+        for piece in self.evidence or ():
+            piece.refuse_unsuitable(spec, outputs)
+
+    def _candidates(self, spec: InputSpec) -> tuple[EvidenceSpec, ...]:
+        if self.evidence is not None:
+            return self.evidence
+        looks = tuple(InputStatisticsSpec(look=look) for look in _LOOKS.get(spec.kind, ()))
+        return (*looks, MahalanobisSpec(), NearestSpec(), EnergySpec())
+
+    def _fitted(self, reference: Reference) -> dict[int, Arrays]:
+        """What each piece learned, by its place among the candidates; default ones that can't work are left out."""
+        found = [_fit(piece, reference) for piece in self._candidates(reference.spec)]
+        refused = [learned for learned in found if isinstance(learned, Unsuitable)]
+        if refused and (self.evidence is not None or len(refused) == len(found)):
+            raise refused[0]
+        return {index: learned for index, learned in enumerate(found) if not isinstance(learned, Unsuitable)}
+
+
+def _fit(piece: EvidenceSpec, reference: Reference) -> Arrays | Unsuitable:
+    try:
+        piece.refuse_unsuitable(reference.spec, reference.view.outputs)
+        return piece.fit(reference)
+    except Unsuitable as error:
+        return error
+
+
+def _title(piece: EvidenceSpec) -> str:
+    look = getattr(piece, "look", "all")
+    return piece.kind if look == "all" else f"{piece.kind}-{look}"
+
+
+def _rarest(scores: Sequence[Array], used: Mapping[int, Arrays]) -> dict[str, Array]:
+    """Every piece's high end counts the same."""
+    arrays: dict[str, Array] = {}
+    for index, found in zip(used, scores, strict=True):
+        arrays |= Rarity.fit(found).to_arrays(f"rarity{index}.") | {f"weights{index}": np.array([1.0, 0.0, 0.0, 0.0])}
+    return arrays | {"constant": np.array(0.0), "floor": np.array(0.0), "rarest": np.array(True)}
+
+
+def _learned(detectors: Sequence[Detector], used: Sequence[int], examples: Examples, spare: float) -> dict[str, Array]:
+    honest = np.stack([detector.score(examples.honest) for detector in detectors], axis=1)
+    halves = (honest[::2], honest[1::2]) if len(honest) >= 2 * _ENOUGH else (honest, honest)
+    rarities = [Rarity.fit(halves[0][:, column]) for column in range(len(used))]
+
+    def evidence(scores: Array) -> Array:
+        columns = [_evidence(rarity, scores[:, column]) for column, rarity in enumerate(rarities)]
+        return np.concatenate(columns, axis=1)
+
+    def of(view: View) -> Array:
+        return evidence(np.stack([detector.score(view) for detector in detectors], axis=1))
+
+    plain = evidence(halves[1])
+    worn = plain if examples.corrupted is None else of(examples.corrupted)
+    attacks = [of(view) for view in examples.attacked.values()]
+    rows = [plain, worn, *attacks]
+    attacked = np.repeat(np.arange(len(rows)) >= 2, [len(part) for part in rows])
+    weight = np.concatenate([np.full(len(part), 1.0 / len(part)) for part in rows])  # each kind of row counts the same
+    weights, constant = fit_logistic(np.concatenate(rows), attacked, weight)
+    logits = [part @ weights + constant for part in rows]
+    floor = _floor(logits[0], logits[1], logits[2:], spare)
+    arrays: dict[str, Array] = {"constant": np.array(constant), "floor": np.array(floor), "rarest": np.array(False)}
+    for column, (index, rarity) in enumerate(zip(used, rarities, strict=True)):
+        arrays |= rarity.to_arrays(f"rarity{index}.") | {f"weights{index}": weights[4 * column : 4 * column + 4]}
+    above = np.array((logits[0] > floor).mean())
+    return arrays | {"shares": _shares(attacks, weights), "found": np.array(_found(logits[2:], floor)), "above": above}
+
+
+def _evidence(rarity: Rarity, scores: Array) -> Array:
+    """(n, 4), by the same interpolation that scoring uses."""
+    return np.stack([np.interp(scores, rarity.knots, piece) for piece in rarity.pieces().T], axis=1)
+
+
+def _found(attacks: Sequence[Array], cut: float) -> float:
+    """The share of attacked rows above a cut, each attack counting the same."""
+    return float(np.mean([(logit > cut).mean() for logit in attacks]))
+
+
+def _floor(honest: Array, worn: Array, attacks: Sequence[Array], spare: float) -> float:
+    """The highest floor, up to where hardly a worn row lies above it, that costs at most `spare` of what is found.
+
+    Below it all rows tie, and a budget that would have to be spent on rows that are merely unusual stays unspent.
+    """
+    lowest = float(np.quantile(honest, 1.0 - _HONEST))
+    highest = max(float(np.quantile(worn, 0.98)), lowest)
+    least = _found(attacks, lowest) - spare
+    floors = np.linspace(lowest, highest, 101)
+    return float(max(floor for floor in floors if _found(attacks, floor) >= least))
+
+
+def _shares(attacks: Sequence[Array], weights: Array) -> Array:
+    """(pieces,) how much of the evidence against attacked rows comes from each piece."""
+    added = np.mean([(part * weights).mean(axis=0) for part in attacks], axis=0).reshape(-1, 4).sum(axis=1)
+    return np.asarray(added / max(float(added.sum()), 1e-12))
