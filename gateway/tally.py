@@ -39,7 +39,9 @@ class Tally:
     def total(self) -> Numbers:
         """The sum over all workers, dead ones included (without their gauges)."""
         with self._locked(fcntl.LOCK_SH):
-            return added(_load(path) for path in self.folder.glob("*.json"))
+            dead = {path.with_suffix(".json") for path in self._dead()}
+            files = self.folder.glob("*.json")
+            return added(_counters(_load(path)) if path in dead else _load(path) for path in files)
 
     def close(self) -> None:
         """Leaves the numbers behind for the next worker to fold in."""
@@ -48,19 +50,24 @@ class Tally:
             self._alive = None
 
     def _retire(self) -> None:
+        dead = self._dead()
+        if not dead:
+            return
+        files = [path.with_suffix(".json") for path in dead]
+        kept = added([_load(self._path(_RETIRED, "json")), *map(_load, files)])
+        _dump(self._path(_RETIRED, "json"), _counters(kept))
+        for path in (*files, *dead):
+            path.unlink(missing_ok=True)
+
+    def _dead(self) -> list[Path]:
+        """The lock files that nobody holds."""
         dead = []
         for path in self.folder.glob("worker-*.lock"):
             held = _try_lock(path)
             if held is not None:
                 os.close(held)
                 dead.append(path)
-        if not dead:
-            return
-        files = [path.with_suffix(".json") for path in dead]
-        kept = added([_load(self._path(_RETIRED, "json")), *map(_load, files)])
-        _dump(self._path(_RETIRED, "json"), {each: v for each, v in kept.items() if each[0] not in GAUGES})
-        for path in (*files, *dead):
-            path.unlink(missing_ok=True)
+        return dead
 
     def _path(self, name: str, suffix: str) -> Path:
         return self.folder / f"{name}.{suffix}"
@@ -70,6 +77,10 @@ class Tally:
         with (self.folder / "lock").open("ab") as file:
             fcntl.flock(file, how)
             yield
+
+
+def _counters(numbers: Numbers) -> Numbers:
+    return {each: value for each, value in numbers.items() if each[0] not in GAUGES}
 
 
 def _try_lock(path: Path) -> int | None:
