@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "DetectorSpec", "Need", "Reference", "Unsuitable", "View"]
 
-Need = Literal["logits", "features"]
+Need = Literal["logits", "features", "layers"]
 
 
 class View:
     """A batch and its forward passes, each computed once and only when somebody asks."""
 
-    __slots__ = ("_cost", "_outputs", "_passes", "backend", "batch")
+    __slots__ = ("_cost", "_kept", "_outputs", "_passes", "backend", "batch")
 
     def __init__(self, batch: Batch, backend: ModelBackend) -> None:
         self.batch = batch
@@ -32,6 +33,7 @@ class View:
         self._cost = [0]
         self._outputs: Outputs | None = None
         self._passes: dict[str, Outputs] = {}
+        self._kept: dict[Hashable, Array] = {}
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -65,12 +67,20 @@ class View:
             known = self._passes[purifier.name] = self._run(self.batch.with_x(purifier.apply(self.x)))
         return known
 
+    def once(self, key: Hashable, make: Callable[[], Array]) -> Array:
+        """What `make` returns, (n, ...), made once for all detectors that share the key. Not to be written to."""
+        known = self._kept.get(key)
+        if known is None:
+            known = self._kept[key] = make()
+        return known
+
     def take(self, rows: Array) -> View:
         """A view of only these rows that keeps the passes already made."""
         part = View(self.batch.take(rows), self.backend)
         part._cost = self._cost
         part._outputs = None if self._outputs is None else self._outputs.take(rows)
         part._passes = {name: outputs.take(rows) for name, outputs in self._passes.items()}
+        part._kept = {key: kept[rows] for key, kept in self._kept.items()}
         return part
 
     def rerun(self, x: Array) -> Outputs:
@@ -144,6 +154,10 @@ class DetectorSpec(BaseModel, ABC):
         """
         return NO_ARRAYS
 
+    def needed(self) -> frozenset[Need]:
+        """What it needs of the model; `layers` makes `calibrate` look for some where the config names none."""
+        return self.needs
+
     @abstractmethod
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector, ready to score."""
@@ -160,7 +174,12 @@ class DetectorSpec(BaseModel, ABC):
         """
         if spec.kind not in self.suits:
             raise Unsuitable(f"{self.kind} works on {' and '.join(sorted(self.suits))} inputs; this one is {spec.kind}")
-        lacking = [need for need in sorted(self.needs) if getattr(outputs, need) is None]
+        given = {
+            "logits": outputs.logits is not None,
+            "features": outputs.features is not None,
+            "layers": outputs.layers,
+        }
+        lacking = [need for need in sorted(self.needs) if not given[need]]
         if lacking:
             names = " and ".join("class logits" if need == "logits" else need for need in lacking)
             raise Unsuitable(f"{self.kind} needs {names}; this model has none (outputs: {', '.join(outputs.tensors)})")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
-from detectors.base import Detector, DetectorSpec, Reference
+from detectors.base import Detector, DetectorSpec, Need, Reference
 from models.backend import Outputs
 from models.batch import Arrays, InputSpec
 
@@ -41,6 +41,10 @@ class CustomSpec(DetectorSpec):
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """As the named class does."""
         return self._own.notes(arrays, spec)
+
+    def needed(self) -> frozenset[Need]:
+        """As the named class does."""
+        return self._own.needed()
 
     def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
         """As the named class does."""

@@ -7,6 +7,7 @@ is looked at, and by whom it was found, stands in `detectors/statistics/`: image
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ class InputStatistics:
     """`columns` of the distances are looked at; `middle` and `per_range` (looks,) put them on one scale."""
 
     statistics: ShapeStatistics | TableStatistics
+    shared: str  # by detectors of other looks at the same statistics
     columns: slice
     middle: Array
     per_range: Array
@@ -34,18 +36,19 @@ class InputStatistics:
 
     def score(self, view: View) -> Array:
         """(n,) float32: 0 for a middling honest row, 1 for one in a hundred, in its most unusual look."""
-        return np.asarray(self._standard(view.x).max(axis=1))
+        distances = view.once(self.shared, lambda: self.statistics.distances(view.x))
+        return np.asarray(self._standard(distances).max(axis=1))
 
     def explain(self, x: Array) -> str:
         """What is most unusual about this row (no batch axis), in words."""
-        look = self.statistics.looks[self.columns][int(self._standard(x[None])[0].argmax())]
+        distances = self.statistics.distances(x[None])
+        look = self.statistics.looks[self.columns][int(self._standard(distances)[0].argmax())]
         return f"{look}: {self.statistics.explain(x[None], look)}"
 
-    def _standard(self, x: Array) -> Array:
-        distances = self.statistics.distances(x)[:, self.columns]
-        distances -= self.middle
-        distances *= self.per_range
-        return np.asarray(np.minimum(distances, np.float32(_MOST_SCORE), out=distances))
+    def _standard(self, distances: Array) -> Array:
+        standard = distances[:, self.columns] - self.middle
+        standard *= self.per_range
+        return np.asarray(np.minimum(standard, np.float32(_MOST_SCORE), out=standard))
 
 
 class InputStatisticsSpec(DetectorSpec):
@@ -82,7 +85,10 @@ class InputStatisticsSpec(DetectorSpec):
         middle, width = arrays["look_middle"][columns], (arrays["look_high"] - arrays["look_middle"])[columns]
         per_range = np.divide(1.0, width, out=np.zeros_like(width), where=width > 1e-6)
         name = self.kind if self.look == "all" else f"{self.kind}-{self.look}"
-        return InputStatistics(statistics, columns, middle.astype(np.float32), per_range.astype(np.float32), name)
+        single = np.float32
+        return InputStatistics(
+            statistics, _digest(arrays), columns, middle.astype(single), per_range.astype(single), name
+        )
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """What is looked at."""
@@ -97,6 +103,13 @@ class InputStatisticsSpec(DetectorSpec):
         if self.look not in looks:
             raise Unsuitable(f"look: expected all, {', '.join(looks)}, found {self.look!r}")
         return slice(looks.index(self.look), looks.index(self.look) + 1)
+
+
+def _digest(arrays: Arrays) -> str:
+    found = sha256()
+    for name in sorted(arrays):
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
 
 
 _FITTED: dict[Kind, type[ShapeStatistics] | type[TableStatistics]] = {

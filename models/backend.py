@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from models.batch import Array, Arrays, Batch, InputSpec
+from models.batch import NO_ARRAYS, Array, Arrays, Batch, InputSpec
 
 # Open Inference Protocol datatypes and the numpy dtypes that carry them.
 DATATYPES: Mapping[str, np.dtype[np.generic]] = {
@@ -49,11 +49,14 @@ class Outputs:
     `tensors` is what the caller gets, exactly as the model makes it. `logits` is (n, classes) float32
     (log-probabilities where the model ends in probabilities; None for a model without classes).
     `features` is (n, d) float32, the pooled penultimate layer, or None.
+    `layers` are intermediate layers by name, (n, d) float32: mean and spread over space, (n, 2 channels), or the values
+    of a layer that has no space. Empty unless the model's spec asks for them.
     """
 
     tensors: Arrays
     logits: Array | None = None
     features: Array | None = None
+    layers: Arrays = field(default_factory=lambda: NO_ARRAYS)
 
     def take(self, rows: Array | slice) -> Outputs:
         """The outputs of only these rows."""
@@ -61,6 +64,7 @@ class Outputs:
             {name: array[rows] for name, array in self.tensors.items()},
             None if self.logits is None else self.logits[rows],
             None if self.features is None else self.features[rows],
+            {name: array[rows] for name, array in self.layers.items()} if self.layers else NO_ARRAYS,
         )
 
     def patched(self, rows: Array, other: Outputs) -> Outputs:
@@ -69,6 +73,7 @@ class Outputs:
             {name: _patch(array, rows, other.tensors[name]) for name, array in self.tensors.items()},
             None if self.logits is None or other.logits is None else _patch(self.logits, rows, other.logits),
             None if self.features is None or other.features is None else _patch(self.features, rows, other.features),
+            {name: _patch(array, rows, other.layers[name]) for name, array in self.layers.items()},
         )
 
     def spread(self, rows: Array) -> Outputs:
@@ -77,6 +82,7 @@ class Outputs:
             {name: _spread(array, rows) for name, array in self.tensors.items()},
             None if self.logits is None else _spread(self.logits, rows),
             None if self.features is None else _spread(self.features, rows),
+            {name: _spread(array, rows) for name, array in self.layers.items()},
         )
 
     @staticmethod
@@ -89,6 +95,7 @@ class Outputs:
             {name: np.concatenate([p.tensors[name] for p in parts]) for name in first.tensors},
             None if first.logits is None else np.concatenate([p.logits for p in parts if p.logits is not None]),
             None if first.features is None else np.concatenate([p.features for p in parts if p.features is not None]),
+            {name: np.concatenate([p.layers[name] for p in parts]) for name in first.layers},
         )
 
 

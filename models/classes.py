@@ -51,7 +51,7 @@ def check_run(outputs: Outputs, rows: int) -> None:
     Raises:
         ModelError: an output has another number of rows.
     """
-    named = {**outputs.tensors, "outputs.logits": outputs.logits, "features": outputs.features}
+    named = {**outputs.tensors, **outputs.layers, "outputs.logits": outputs.logits, "features": outputs.features}
     for name, array in named.items():
         if array is not None and (array.ndim == 0 or len(array) != rows):
             raise ModelError(f"{name}: expected {rows} rows for {rows} rows of input, found shape {array.shape}")

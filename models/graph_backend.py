@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from models.backend import Outputs, TensorSpec
-from models.batch import Array, Arrays, Batch
+from models.batch import NO_ARRAYS, Array, Arrays, Batch
 from models.chunks import in_chunks
 from models.guard import Guard
+from models.layers import LAYERS, Layer, Pooled
 from models.readout import to_features, to_logits
 from models.rows import input_spec
 from models.specs import ModelSpec
@@ -20,7 +21,7 @@ class GraphBackend(ABC):
     """A model read from a graph file, by a resolved spec. Nothing changes after loading.
 
     `hidden` names the tensors that the graph answers with after `outputs` (those among them left out), which callers
-    never see.
+    never see. `layers` are those that the hidden tensor `LAYERS` holds.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class GraphBackend(ABC):
         outputs: Sequence[TensorSpec],
         hidden: Sequence[str],
         features: str | None,
+        layers: Sequence[Layer],
         batch_rows: int | None,
     ) -> None:
         self._guard = Guard.of(inputs, spec.guard)
@@ -43,6 +45,8 @@ class GraphBackend(ABC):
         # Positions, not names: one row through a tiny model takes ten microseconds, and a lookup is felt.
         self._logits = None if spec.outputs.logits is None else self._all_names.index(spec.outputs.logits)
         self._features = None if features is None else self._all_names.index(features)
+        self._layers = self._all_names.index(LAYERS) if layers else -1
+        self._pooled = Pooled(layers) if layers else None
         self._batch_rows = batch_rows
 
     @abstractmethod
@@ -76,4 +80,5 @@ class GraphBackend(ABC):
             dict(zip(self._names, arrays, strict=False)),  # hidden tensors come after them
             None if self._logits is None else to_logits(arrays[self._logits], self._kind),
             None if self._features is None else to_features(arrays[self._features]),
+            NO_ARRAYS if self._pooled is None else self._pooled(arrays[self._layers]),
         )

@@ -9,6 +9,7 @@ from models.batch import NO_ARRAYS, Array, Arrays
 from models.errors import ModelError
 from models.graph_backend import GraphBackend
 from models.onnx_graph import Graph
+from models.onnx_layers import add_layers, find_layers, layers_named
 from models.onnx_session import batch_rows, input_specs, open_session, output_specs
 from models.resolving import resolve_spec
 from models.specs import OnnxSpec
@@ -30,11 +31,13 @@ class OnnxBackend(GraphBackend):
         graph = Graph.read(path)
         logits = None if spec.outputs.logits is None else graph.expose(spec.outputs.logits)
         features = None if spec.features == "none" else graph.expose_features(spec.features)
-        hidden = [name for name in (logits, features) if name is not None]
+        layers = layers_named(graph, spec.layers) if isinstance(spec.layers, tuple) else ()
+        pooled = add_layers(graph, layers) if layers else None
+        hidden = [name for name in (logits, features, pooled) if name is not None]
         self._session = open_session(graph.model, path, spec)
         outputs = output_specs(self._session, graph.output_names)
         inputs = input_specs(self._session)
-        super().__init__(spec, inputs, outputs, hidden, features, batch_rows(self._session))
+        super().__init__(spec, inputs, outputs, hidden, features, layers, batch_rows(self._session))
 
     def _forward(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:
@@ -59,3 +62,7 @@ class _Inspected(Graph):
         session = open_session(self.model, path, spec)
         self.inputs = input_specs(session)
         self.outputs = output_specs(session, self.output_names)
+
+    def find_layers(self, logits: str) -> tuple[str, ...]:
+        """The names of layers on the way to the logits."""
+        return find_layers(self, logits)

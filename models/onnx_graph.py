@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from models.classes import Ending
 from models.errors import ModelError
 from models.onnx_screening import read_onnx
-from models.penultimate import Role, penultimate
+from models.penultimate import Role, is_only_scaled, penultimate
 
 __all__ = ["Graph", "plain_outputs"]
 
@@ -94,6 +94,10 @@ class Graph:
     def penultimate(self, logits: str) -> str | None:
         """The tensor that the last layer reads on the way to the logits; None for trees and linear models."""
         return penultimate(logits, self._role, self._sources)
+
+    def is_learned(self, name: str) -> bool:
+        """Whether more than scaling lies between the inputs and a tensor."""
+        return not is_only_scaled(name, self._role, self._sources)
 
     def _role(self, name: str) -> Role:
         node = self.makers.get(name)

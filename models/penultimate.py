@@ -21,7 +21,7 @@ def penultimate(logits: T, role: Callable[[T], Role], sources: Callable[[T], Seq
     if layer is None:
         return None
     read = sources(layer)
-    if len(read) != 1 or _is_only_scaled(read[0], role, sources):
+    if len(read) != 1 or is_only_scaled(read[0], role, sources):
         return None
     return read[0]
 
@@ -42,8 +42,8 @@ def _last_layers(
         yield None
 
 
-def _is_only_scaled(value: T, role: Callable[[T], Role], sources: Callable[[T], Sequence[T]]) -> bool:
+def is_only_scaled(value: T, role: Callable[[T], Role], sources: Callable[[T], Sequence[T]]) -> bool:
     """Whether nothing but scaling lies between the inputs and a value: the model is then linear."""
     if role(value) != "through":
         return role(value) == "start"
-    return all(_is_only_scaled(source, role, sources) for source in sources(value))
+    return all(is_only_scaled(source, role, sources) for source in sources(value))

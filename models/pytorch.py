@@ -17,8 +17,10 @@ from models.batch import NO_ARRAYS, Array, Arrays
 from models.errors import ModelError
 from models.factory import make_network
 from models.graph_backend import GraphBackend
+from models.layers import LAYERS, Layer
 from models.pt2_screening import screen_pt2
 from models.pytorch_graph import TorchGraph
+from models.pytorch_layers import find_layers, layers_named, pool_layers
 from models.resolving import resolve_spec
 from models.specs import PytorchSpec
 
@@ -54,11 +56,12 @@ class PytorchBackend(GraphBackend):
         program = _Program(spec, folder)
         logits = None if spec.outputs.logits is None else program.expose(spec.outputs.logits, [])
         features = None if spec.features == "none" else program.expose(spec.features, program.space(spec.features))
-        hidden = [name for name in (logits, features) if name is not None]
+        layers = layers_named(program, spec.layers) if isinstance(spec.layers, tuple) else ()
+        hidden = [name for name in (logits, features, program.expose_layers(layers)) if name is not None]
         self._program = program.freeze()
         self.features_name = features
         torch.set_num_threads(spec.threads)
-        super().__init__(spec, program.inputs, program.outputs, hidden, features, program.batch_rows)
+        super().__init__(spec, program.inputs, program.outputs, hidden, features, layers, program.batch_rows)
 
     def _forward(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:
@@ -145,6 +148,17 @@ class _Program(TorchGraph):
                 node = self.graph.call_function(torch.ops.aten.mean.dim, (node, space))
         self._results.append(node)
         return f"{name}:mean" if space else name
+
+    def expose_layers(self, layers: Sequence[Layer]) -> str | None:
+        """Makes the pooled layers one more result. Returns its name."""
+        if not layers:
+            return None
+        self._results.append(pool_layers(self, layers))
+        return LAYERS
+
+    def find_layers(self, logits: str) -> tuple[str, ...]:
+        """The names of layers on the way to the logits."""
+        return find_layers(self, logits)
 
     def freeze(self) -> _Program:
         """The program with its results as they now are."""

@@ -40,6 +40,10 @@ class Inspected(Protocol):
         """The name of the tensor that the last layer reads on the way to the logits."""
         ...
 
+    def find_layers(self, logits: str) -> tuple[str, ...]:
+        """The names of layers on the way to the logits."""
+        ...
+
 
 def resolve_spec(
     spec: S, graph: Inspected, load: Callable[[S], GraphBackend], x: Array | None, extras: Arrays = NO_ARRAYS
@@ -52,7 +56,9 @@ def resolve_spec(
     guard = Guard.of(graph.inputs, spec.guard)
     embedded = guard.single is not None and graph.is_embedded(guard.single)
     config = recognize_rows(spec.input, guard.dtype, guard.shape, x, embedded)
-    bare = spec.model_copy(update={"input": config, "guard": guard.names, "features": "none", "outputs": NOTHING})
+    bare = spec.model_copy(
+        update={"input": config, "guard": guard.names, "features": "none", "layers": "none", "outputs": NOTHING}
+    )
     sample = _sample(x, guard, extras)
     tensors = None if sample is None else load(bare).predict(sample).tensors
     names = [tensor.name for tensor in graph.outputs] + ([spec.outputs.logits] if spec.outputs.logits else [])
@@ -60,7 +66,10 @@ def resolve_spec(
     features = spec.features
     if features == "auto":
         features = (graph.penultimate(outputs.logits) if outputs.logits is not None else None) or "none"
-    resolved = bare.model_copy(update={"outputs": outputs, "features": features})
+    layers = spec.layers
+    if layers == "auto":
+        layers = (graph.find_layers(outputs.logits) if outputs.logits is not None else ()) or "none"
+    resolved = bare.model_copy(update={"outputs": outputs, "features": features, "layers": layers})
     if sample is not None:
         check_run(load(resolved).predict(sample), len(sample))
     return resolved

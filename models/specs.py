@@ -77,7 +77,8 @@ class ModelSpec(Strict):
     """What all kinds of model have in common.
 
     `guard` names the guarded input, or several columns that are guarded as one table. `features` is the name of the
-    penultimate layer's tensor, `auto` or `none`. `providers` are tried in order; each must be available.
+    penultimate layer's tensor, `auto` or `none`; `layers` are those of intermediate layers that detectors look at, or
+    `auto` for some spread over the depth. `providers` are tried in order; each must be available.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class ModelSpec(Strict):
     guard: tuple[str, ...] = ()
     outputs: OutputConfig = OutputConfig()
     features: str = "auto"
+    layers: Literal["auto", "none"] | tuple[str, ...] = "none"
     threads: Annotated[int, Field(ge=1)] = 1
     providers: Annotated[tuple[Provider, ...], Field(min_length=1)] = ("cpu",)
 
@@ -99,7 +101,7 @@ class ModelSpec(Strict):
         rows = self.guard and self.input.shape is not None and self.input.kind
         layout = self.input.kind != "image" or self.input.layout
         classes = self.outputs.kind == "none" or (self.outputs.kind and self.outputs.logits)
-        return bool(rows and layout and classes) and self.features != "auto"
+        return bool(rows and layout and classes) and "auto" not in (self.features, self.layers)
 
 
 class OnnxSpec(ModelSpec):

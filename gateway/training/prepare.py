@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detectors.combiner import CombinerSpec
 from detectors.conformal import rows_needed
 from gateway.config import EndpointConfig
 from gateway.errors import OperatorError
@@ -53,7 +54,7 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     tables = {"reference": read(settings.reference)}
     if settings.holdout is not None:
         tables["holdout"] = read(settings.holdout)
-    stored = store(settings.model, tables["reference"], settings, draft)
+    stored = store(_with_layers(settings), tables["reference"], settings, draft)
     bare = probe(stored, tables["reference"], draft.folder)
     sets = {
         name: dataset(table, bare, settings.group if name == list(tables)[-1] else None, bounded=name == "reference")
@@ -66,6 +67,13 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
     sets = {name: _labelled(data, backend, notes) for name, data in sets.items()}
     parts = _parts(sets, settings)
     return Prepared(spec, backend, parts, {name: table.digest for name, table in tables.items()}, notes)
+
+
+def _with_layers(settings: EndpointConfig) -> ModelSpec:
+    """The model's spec, with layers to be found where a detector needs them and none are named."""
+    needed = any("layers" in stage.detector.needed() for stage in settings.chain)
+    unnamed = needed and settings.model.layers == "none"
+    return settings.model.model_copy(update={"layers": "auto"}) if unnamed else settings.model
 
 
 def store(spec: ModelSpec, table: Table, settings: EndpointConfig, draft: Draft) -> ModelSpec:
@@ -93,7 +101,7 @@ def probe(spec: ModelSpec, table: Table, folder: Path | None = None) -> ModelBac
     if shape is None and "x" in table.arrays:
         shape = tuple(table.arrays["x"].shape[1:])
     known = spec.input.model_copy(update={"shape": shape})
-    blind = {"input": known, "outputs": OutputConfig(kind="none"), "features": "none"}
+    blind = {"input": known, "outputs": OutputConfig(kind="none"), "features": "none", "layers": "none"}
     return load_model(spec.model_copy(update=blind), folder)
 
 
@@ -125,16 +133,23 @@ def _parts(sets: dict[str, Dataset], settings: EndpointConfig) -> dict[Part, tup
     n = len(source) if held is None else len(held)
     group = None if source.group is None else source.group if held is None else source.group[held]
     try:
-        parts = split(n, needed, settings.seed, group)
+        parts = split(n, needed, settings.seed, group, train=learns(settings))
         if held is not None and len(fitted) < MIN_REFERENCE:
             raise TooFewHoldout(rows_for(needed), n)
     except TooFewHoldout as error:
         raise _too_few(error, source, held is not None, settings, needed) from None
     rows: dict[Part, Array] = {"rank": parts.rank, "calibrate": parts.calibrate, "check": parts.check}
+    if len(parts.train):
+        rows["train"] = parts.train
     chosen: dict[Part, tuple[Dataset, Array]] = {"reference": (reference, fitted)}
     for part, indices in rows.items():
         chosen[part] = (source, indices if held is None else held[indices])
     return chosen
+
+
+def learns(settings: EndpointConfig) -> bool:
+    """Whether some stage learns from attacks, and so needs *train* rows."""
+    return any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain)
 
 
 def _too_few(
