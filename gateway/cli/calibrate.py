@@ -18,6 +18,9 @@ def calibrate(
         bool | None,
         typer.Option("--trained/--untrained", help="Without a holdout: was the model trained on the reference?"),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Seconds instead of minutes for what learns from attacks, at some loss.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Fit the detectors, set the thresholds and write the bundle that `serve` loads."""
@@ -34,7 +37,7 @@ def calibrate(
     for name in endpoint or settings.endpoints:
         saw = _saw_training(name, trained, asked=settings.endpoints[name].holdout is None)
         with progress_bar(name) as tell:
-            reports.append(run(settings, name, progress=tell, saw_training=saw))
+            reports.append(run(settings, name, progress=tell, saw_training=saw, quick=quick))
     if json:
         print_json({"endpoints": [report.to_json() for report in reports]})
         return

@@ -17,12 +17,14 @@ from gateway.errors import OperatorError
 from gateway.training import seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
 from gateway.training.data import Rows
+from gateway.training.examples import Made, make
 from gateway.training.fitting import FittedChain, fit
 from gateway.training.loading import calibrated_part, stage_info
 from gateway.training.measuring import Measured, measure
 from gateway.training.passes import Chunked, Progress, silent
-from gateway.training.prepare import Prepared, prepare
+from gateway.training.prepare import Prepared, learns, prepare
 from gateway.training.report import Report, StageReport
+from gateway.training.splits import MIN_TRAIN
 from models.batch import Array
 from models.errors import ModelError
 
@@ -36,11 +38,12 @@ def calibrate(
     *,
     progress: Progress | None = None,
     saw_training: bool | Callable[[], bool | None] | None = None,
+    quick: bool = False,
 ) -> Report:
     """Fits the endpoint's chain, sets its cuts, measures it, and writes its bundle.
 
     `saw_training` says whether the model was trained on the reference; it matters only without a holdout, and may be
-    a question that is asked only then. None is "not known".
+    a question that is asked only then. None is "not known". `quick`: seconds instead of minutes for what is trained.
 
     Raises:
         OperatorError: the model can't be loaded or told, the data does not fit it, a stage does not suit it, or the
@@ -53,7 +56,7 @@ def calibrate(
     shown = progress or silent
     try:
         with drafting(config.bundle, endpoint) as draft:
-            return _calibrate(config, endpoint, settings, draft, shown, saw_training)
+            return _calibrate(config, endpoint, settings, draft, shown, saw_training, quick)
     except ModelError as error:
         raise OperatorError(f"endpoints.{endpoint}.model: {error}") from error
     except OperatorError as error:
@@ -71,11 +74,15 @@ def _calibrate(
     draft: Draft,
     progress: Progress,
     saw_training: bool | Callable[[], bool | None] | None,
+    quick: bool,
 ) -> Report:
     prepared = prepare(settings, draft)
     Disclosure.of(settings.answers, prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
     purifiers = _purifiers(settings, prepared, draft)
-    fitted = fit(settings.chain, prepared.backend, prepared.read, settings.budget, settings.seed, progress)
+    made = _examples(settings, prepared, draft, quick, progress)
+    fitted = fit(
+        settings.chain, prepared.backend, prepared.read, settings.budget, settings.seed, progress, made.examples
+    )
     for index, stage in enumerate(fitted.stages):
         draft.add_stage(index, stage)
     draft.add_arrays("calibrated.npz", {"statistic": fitted.policy.calibrated})
@@ -89,12 +96,31 @@ def _calibrate(
         rows=prepared.counts,
         stages=_stages(fitted, measured),
         measured=measured,
-        notes=tuple(prepared.notes),
+        notes=(*prepared.notes, *made.notes),
         warnings=tuple(_warnings(settings, prepared, saw_training)),
     )
     draft.write({**manifest, "report": report.to_json()})
     progress("done", 1, 1)
     return report
+
+
+def _examples(settings: EndpointConfig, prepared: Prepared, draft: Draft, quick: bool, progress: Progress) -> Made:
+    """What stages that learn from attacks learn from."""
+    if not learns(settings):
+        return Made(None, ())
+    if "train" not in prepared.parts:
+        return Made(None, (f"no attacks to learn from: the holdout is too small for {MIN_TRAIN} rows more",))
+    train, reference = prepared.read("train"), prepared.read("reference")
+    return make(
+        prepared.spec,
+        draft.folder,
+        prepared.backend,
+        train,
+        reference,
+        seed=settings.seed,
+        quick=quick,
+        progress=progress,
+    )
 
 
 def _purifiers(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> list[tuple[Purifier, str]]:

@@ -19,7 +19,7 @@ LIGHT, CONTRAST, BLUR, NOISE = 0.1, 0.25, 0.6, 0.02  # the most of each
 
 
 def corrupted(x: Array, spec: InputSpec, seed: int) -> Array:
-    """One wear of random strength for each row (n, *row shape) of an image or a series; other inputs come back as is."""
+    """One wear of random strength for each row (n, *row shape) of an image or a series; others are left as they are."""
     if spec.kind not in ("image", "series"):
         return x
     random = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 """Fits a chain and sets its cuts, each part of the data for one thing only, in an order that the guarantee rests on.
 
     reference -> what detectors learn
+    train     -> what combiners learn, from attacks made of these rows
     rank      -> tail maps and gates; then every stage is frozen, and the chain statistic a fixed function of a row
     calibrate -> the two cuts on that statistic
 
@@ -18,6 +19,7 @@ import numpy as np
 from detectors.base import Detector, Reference, Unsuitable, View
 from detectors.calibration import Gate, TailMap
 from detectors.conformal import CertainRows, Cut, TooFewRows, cut
+from detectors.examples import Examples
 from gateway.chain import Stage, collect
 from gateway.config import Budget, StageConfig
 from gateway.errors import OperatorError
@@ -27,7 +29,7 @@ from gateway.training.passes import Chunked, Progress, chunks, silent
 from models.backend import ModelBackend
 from models.batch import Array, Arrays
 
-Part = Literal["reference", "rank", "calibrate", "check"]
+Part = Literal["reference", "train", "rank", "calibrate", "check"]
 # Where rows come from. A part is asked for once, and not before it is its turn.
 Source = Callable[[Part], Rows]
 
@@ -85,15 +87,16 @@ def fit(
     budget: Budget,
     seed: int = 0,
     progress: Progress = silent,
+    examples: Examples | None = None,
 ) -> FittedChain:
-    """The calibrated chain.
+    """The calibrated chain. `examples` are for stages that learn from attacks.
 
     Raises:
         OperatorError: a detector does not suit the model or the data, or the calibrate rows can't support the budget.
     """
     if not stages:
         return FittedChain((), OPEN)
-    built = _learn(stages, backend, read("reference"), seed, progress)
+    built = _learn(stages, backend, read("reference"), seed, progress, examples)
     fitted = _rank(built, backend, read("rank"), budget.reject / 2.0, progress)
     frozen = tuple(stage.stage for stage in fitted)
     statistic, decided = _statistic(frozen, backend, read("calibrate"), progress)
@@ -102,10 +105,15 @@ def fit(
 
 
 def _learn(
-    stages: Sequence[StageConfig], backend: ModelBackend, rows: Rows, seed: int, progress: Progress
+    stages: Sequence[StageConfig],
+    backend: ModelBackend,
+    rows: Rows,
+    seed: int,
+    progress: Progress,
+    examples: Examples | None,
 ) -> list[_Built]:
     view = View(rows.batch, Chunked(backend, progress))
-    reference = Reference(view, backend.spec, rows.y, seed)
+    reference = Reference(view, backend.spec, rows.y, seed, examples)
     sample = backend.predict(rows.batch.take(slice(0, 8)))
     built = []
     for index, config in enumerate(stages):

@@ -7,22 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.training.splits import MIN_CHECK, MIN_RANK, TooFewHoldout, halve, rows_for, split
+from gateway.training.splits import MIN_CHECK, MIN_RANK, MIN_TRAIN, TooFewHoldout, halve, rows_for, split
 
 
-@given(st.integers(150, 3000), st.integers(0, 1000), st.integers(0, 5))
-def test_every_row_goes_to_exactly_one_part(n: int, calibrate: int, seed: int) -> None:
+@given(st.integers(150, 3000), st.integers(0, 1000), st.integers(0, 5), st.booleans())
+def test_every_row_goes_to_exactly_one_part(n: int, calibrate: int, seed: int, train: bool) -> None:
     if n < rows_for(calibrate):
         with pytest.raises(TooFewHoldout) as refused:
-            split(n, calibrate, seed)
+            split(n, calibrate, seed, train=train)
         assert refused.value.needed == rows_for(calibrate)
         return
-    parts = split(n, calibrate, seed)
-    together = np.concatenate([parts.rank, parts.calibrate, parts.check])
+    parts = split(n, calibrate, seed, train=train)
+    together = np.concatenate([parts.rank, parts.calibrate, parts.check, parts.train])
     assert sorted(together) == list(range(n))
     assert len(parts.calibrate) >= calibrate
     assert len(parts.rank) >= MIN_RANK
     assert len(parts.check) >= MIN_CHECK
+    least = MIN_TRAIN if train and n >= rows_for(calibrate) + MIN_TRAIN else 0
+    assert len(parts.train) >= least
+    assert len(parts.train) == 0 or least
+
+
+def test_train_rows_are_taken_from_rank_and_check() -> None:
+    plain, trained = split(10000, 199, 0), split(10000, 199, 0, train=True)
+    assert [len(part) for part in (plain.rank, plain.calibrate, plain.check)] == [3500, 4500, 2000]
+    parts = (trained.train, trained.rank, trained.calibrate, trained.check)
+    assert [len(part) for part in parts] == [2000, 2000, 4500, 1500]
 
 
 def test_the_seed_decides() -> None:
