@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,9 @@ from models.backend import ModelBackend, TensorSpec
 from models.batch import NO_ARRAYS, Arrays, Batch, InputSpec
 from models.gradients import UnsupportedGraph, differentiable
 from models.guard import Guard
+from models.layers import LAYERS, Layer
 from models.onnx_graph import SAME_VALUES, Graph
+from models.onnx_layers import add_layers, layers_named
 from models.onnx_session import input_specs, open_session
 from models.readout import SMALLEST
 from models.rows import input_spec
@@ -38,6 +40,7 @@ class TorchOutputs:
 
     logits: Tensor
     features: Tensor | None = None
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Network:
     logits: str
     kind: str
     features: str | None
+    layers: tuple[Layer, ...] = ()
 
     @staticmethod
     def of(spec: ModelSpec, folder: Path | None = None) -> Network:
@@ -71,7 +75,8 @@ class Network:
         """The answer to rows (n, *row shape) of floats; `extras` are the inputs that pass through beside them."""
         found = self.run(self._feeds(x, extras))
         features = None if self.features is None else _features(found[self.features])
-        return TorchOutputs(_logits(found[self.logits], self.kind), features)
+        layers = _layers(found[LAYERS], self.layers) if self.layers else {}
+        return TorchOutputs(_logits(found[self.logits], self.kind), features, layers)
 
     def model(self, extras: Arrays = NO_ARRAYS) -> Model:
         """Rows to logits, as attacks want it; with `extras`, for just those rows in their order."""
@@ -136,6 +141,27 @@ def _features(values: Tensor) -> Tensor:
     return values.float()
 
 
+def _layers(values: Tensor, layers: Sequence[Layer]) -> dict[str, Tensor]:
+    """As `models.layers.Pooled`."""
+    spaced = sum(layer.width for layer in layers if layer.space != "none")
+    found, mean_at, value_at = {}, 0, 2 * spaced
+    for layer in layers:
+        if layer.space == "none":
+            found[layer.name] = values[:, value_at : value_at + layer.width].float()
+            value_at += layer.width
+            continue
+        mean = values[:, mean_at : mean_at + layer.width].float()
+        variance = values[:, spaced + mean_at : spaced + mean_at + layer.width].float() - mean.square()
+        found[layer.name] = torch.cat([mean, root(variance)], dim=1)
+        mean_at += layer.width
+    return found
+
+
+def root(values: Tensor) -> Tensor:
+    """The square root, 0 of what is negative; its slope stays finite at 0."""
+    return torch.where(values > 0.0, values.clamp(min=1e-20).sqrt(), 0.0)
+
+
 def _of_onnx(spec: OnnxSpec, folder: Path | None) -> Network:
     path = (folder or Path()) / spec.path
     graph = Graph.read(path)
@@ -143,12 +169,14 @@ def _of_onnx(spec: OnnxSpec, folder: Path | None) -> Network:
     assert spec.outputs.logits is not None, "checked by the caller"
     logits, kind = _before_softmax(graph, spec.outputs.logits, spec.outputs.kind or "logits")
     features = None if spec.features == "none" else graph.expose_features(spec.features)
-    names = [logits] if features is None else [logits, features]
+    layers = layers_named(graph, spec.layers) if isinstance(spec.layers, tuple) else ()
+    pooled = add_layers(graph, layers) if layers else None
+    names = [name for name in (logits, features, pooled) if name is not None]
     try:
         found = differentiable(_whole(graph, path), names)
     except UnsupportedGraph as error:
         raise NotDifferentiable(str(error)) from error
-    return Network(input_spec(spec.input, guard), guard, found.tensors, logits, kind, features)
+    return Network(input_spec(spec.input, guard), guard, found.tensors, logits, kind, features, layers)
 
 
 def _whole(graph: Graph, path: Path) -> onnx.ModelProto:
@@ -176,4 +204,5 @@ def _of_pytorch(spec: PytorchSpec, folder: Path | None) -> Network:
     guard = Guard.of(backend.inputs, spec.guard)
     assert spec.outputs.logits is not None, "checked by the caller"
     features = None if spec.features == "none" else backend.features_name
-    return Network(backend.spec, guard, backend.tensors, spec.outputs.logits, spec.outputs.kind or "logits", features)
+    kind = spec.outputs.kind or "logits"
+    return Network(backend.spec, guard, backend.tensors, spec.outputs.logits, kind, features, backend.layers)

@@ -60,6 +60,7 @@ class PytorchBackend(GraphBackend):
         hidden = [name for name in (logits, features, program.expose_layers(layers)) if name is not None]
         self._program = program.freeze()
         self.features_name = features
+        self.layers = layers
         torch.set_num_threads(spec.threads)
         super().__init__(spec, program.inputs, program.outputs, hidden, features, layers, program.batch_rows)
 
