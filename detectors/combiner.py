@@ -18,8 +18,9 @@ import numpy as np
 from pydantic import Field
 
 from defenses.base import Unsuitable
-from detectors.base import Detector, DetectorSpec, Reference, View
+from detectors.base import Detector, DetectorSpec, Need, Reference, View
 from detectors.calibration import CERTAIN
+from detectors.contract import Contract
 from detectors.energy import EnergySpec
 from detectors.evidence import AnyEvidenceSpec, EvidenceSpec
 from detectors.examples import Examples
@@ -47,6 +48,11 @@ class Piece:
     detector: Detector
     knots: Array
     logit: Array
+
+    @property
+    def moves(self) -> bool:
+        """Whether its score makes any difference."""
+        return bool(np.ptp(self.logit) > 0.0)
 
     def add(self, scores: Array) -> Array:
         """(n,) float64."""
@@ -116,9 +122,10 @@ class CombinerSpec(DetectorSpec):
             rarity = Rarity.from_arrays(arrays, f"rarity{index}.")
             logit = rarity.pieces() @ arrays[f"weights{index}"]
             pieces.append(Piece(candidates[index].build(learned, spec), rarity.knots, logit))
-        first = pieces[0]
-        pieces[0] = Piece(first.detector, first.knots, first.logit + float(arrays["constant"]))
-        return Combiner(tuple(pieces), float(arrays["floor"]), bool(arrays["rarest"]))
+        kept = [piece for piece in pieces if piece.moves or isinstance(piece.detector, Contract)] or pieces[:1]
+        first = kept[0]
+        kept[0] = Piece(first.detector, first.knots, first.logit + float(arrays["constant"]))
+        return Combiner(tuple(kept), float(arrays["floor"]), bool(arrays["rarest"]))
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """Which pieces there are and how much of what attacks are found by comes from each."""
@@ -131,6 +138,10 @@ class CombinerSpec(DetectorSpec):
         found = f"combiner: finds {float(arrays['found']):.0%} of the attacked rows it learned from"
         above = f"with {float(arrays['above']):.1%} of honest ones above its floor"
         return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
+
+    def needed(self) -> frozenset[Need]:
+        """What its listed pieces need."""
+        return self.needs.union(*(piece.needed() for piece in self.evidence or ()))
 
     def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
         """Refuses what a listed piece refuses; of the default ones, one must be left."""

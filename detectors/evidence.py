@@ -8,13 +8,29 @@ from pydantic import Field
 
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
+from detectors.deep_mahalanobis import DeepMahalanobisSpec
+from detectors.deep_nearest import DeepNearestSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
+from detectors.local_intrinsic_dimension import LocalIntrinsicDimensionSpec
 from detectors.mahalanobis import MahalanobisSpec
+from detectors.margin import MarginSpec
+from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
 
 EvidenceSpec: TypeAlias = (
-    ContractSpec | InputStatisticsSpec | MahalanobisSpec | NearestSpec | EnergySpec | FeatureSqueezingSpec | CustomSpec
+    ContractSpec
+    | InputStatisticsSpec
+    | MarginSpec
+    | MaxSoftmaxSpec
+    | EnergySpec
+    | MahalanobisSpec
+    | DeepMahalanobisSpec
+    | NearestSpec
+    | DeepNearestSpec
+    | LocalIntrinsicDimensionSpec
+    | FeatureSqueezingSpec
+    | CustomSpec
 )
 AnyEvidenceSpec = Annotated[EvidenceSpec, Field(discriminator="kind")]

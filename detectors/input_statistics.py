@@ -7,12 +7,12 @@ is looked at, and by whom it was found, stands in `detectors/statistics/`: image
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
+from detectors.digest import digest
 from detectors.statistics.shapes import ShapeStatistics
 from detectors.statistics.tables import TableStatistics
 from models.batch import Array, Arrays, InputSpec, Kind
@@ -67,14 +67,14 @@ class InputStatisticsSpec(DetectorSpec):
         Raises:
             Unsuitable: too few or too small rows, or no such look at this kind of input.
         """
-        x, n = reference.view.x, len(reference.view)
+        n = len(reference.view)
         if n < _FEW:
             raise Unsuitable(f"input_statistics needs {_FEW} reference rows or more, not {n}")
         order = np.random.default_rng(reference.seed).permutation(n)
         aside = int(n * _SCALED_ON)
-        fitted = _FITTED[reference.spec.kind].fit(x[np.sort(order[aside:])], reference.spec)
+        rows = np.sort(order[aside:]), np.sort(order[:aside])
+        fitted, distances = _FITTED[reference.spec.kind].fit(reference.view, reference.spec, *rows)
         self._columns(fitted.looks)
-        distances = fitted.distances(x[np.sort(order[:aside])])
         middle, high = np.quantile(distances, [0.5, 0.99], axis=0)
         return {**fitted.to_arrays(), "look_middle": middle, "look_high": high, "rows": np.array(n)}
 
@@ -87,7 +87,7 @@ class InputStatisticsSpec(DetectorSpec):
         name = self.kind if self.look == "all" else f"{self.kind}-{self.look}"
         single = np.float32
         return InputStatistics(
-            statistics, _digest(arrays), columns, middle.astype(single), per_range.astype(single), name
+            statistics, digest(arrays), columns, middle.astype(single), per_range.astype(single), name
         )
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
@@ -103,13 +103,6 @@ class InputStatisticsSpec(DetectorSpec):
         if self.look not in looks:
             raise Unsuitable(f"look: expected all, {', '.join(looks)}, found {self.look!r}")
         return slice(looks.index(self.look), looks.index(self.look) + 1)
-
-
-def _digest(arrays: Arrays) -> str:
-    found = sha256()
-    for name in sorted(arrays):
-        found.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return found.hexdigest()
 
 
 _FITTED: dict[Kind, type[ShapeStatistics] | type[TableStatistics]] = {

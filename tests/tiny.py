@@ -26,6 +26,7 @@ class Net:
     embedding: Array | None = None
     with_logits: bool = True
     with_features: bool = True
+    with_layers: bool = True
     log_probabilities: bool = False
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = (TensorSpec("logits", "FP32", (-1, CLASSES)),)
@@ -34,11 +35,17 @@ class Net:
         return Batch(tensors["x"])
 
     def predict(self, batch: Batch) -> Outputs:
-        hidden = np.maximum(self._flat(batch.x) @ self.first + self.bias, 0.0)
+        before = self._flat(batch.x) @ self.first + self.bias
+        hidden = np.maximum(before, 0.0)
         logits = hidden @ self.last
         if self.log_probabilities:
             logits = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return Outputs({"logits": logits}, logits if self.with_logits else None, hidden if self.with_features else None)
+        return Outputs(
+            {"logits": logits},
+            logits if self.with_logits else None,
+            hidden if self.with_features else None,
+            {"before": before, "hidden": hidden} if self.with_layers else {},
+        )
 
     def _flat(self, x: Array) -> Array:
         if self.embedding is not None:
@@ -66,9 +73,17 @@ class Case:
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.net.spec)
 
-    def with_net(self, logits: bool = True, features: bool = True, log_probabilities: bool = False) -> Case:
+    def with_net(
+        self, logits: bool = True, features: bool = True, log_probabilities: bool = False, layers: bool = True
+    ) -> Case:
         """The same data before a model that gives less."""
-        net = replace(self.net, with_logits=logits, with_features=features, log_probabilities=log_probabilities)
+        net = replace(
+            self.net,
+            with_logits=logits,
+            with_features=features,
+            with_layers=layers,
+            log_probabilities=log_probabilities,
+        )
         view = View(self.reference.view.batch, net)
         return Case(net, replace(self.reference, view=view), self.rows, self.adversarial)
 

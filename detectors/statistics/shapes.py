@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.base import View
+from detectors.digest import digest
 from detectors.statistics.gaussian import Gaussian
 from detectors.statistics.images import ImageStatistics
 from detectors.statistics.pixels import Pixels
@@ -24,15 +26,18 @@ class ShapeStatistics:
     looks: tuple[str, ...] = ("noise", "residuals", "values")
 
     @staticmethod
-    def fit(x: Array, spec: InputSpec) -> ShapeStatistics:
-        """Of reference rows.
+    def fit(view: View, spec: InputSpec, fitted: Array, aside: Array) -> tuple[ShapeStatistics, Array]:
+        """Of the `fitted` reference rows; and the distances of the rows `aside`.
 
         Raises:
             Unsuitable: rows are too small.
         """
-        figures = _figures(spec, Pixels.fit(x, spec))
-        measured = np.concatenate([figures(part) for part in _in_parts(x, figures.size)])
-        return ShapeStatistics(figures, Gaussian.fit(measured, [len(names) for names in figures.looks.values()]))
+        figures = _figures(spec, Pixels.fit(view.x, spec))
+        parts = _in_parts(view.x, figures.size)
+        key = f"figures {digest(figures.pixels.to_arrays())}"  # other looks are at the same ones
+        measured = view.once(key, lambda: np.concatenate([figures(part) for part in parts]))
+        gaussian = Gaussian.fit(measured[fitted], [len(names) for names in figures.looks.values()])
+        return ShapeStatistics(figures, gaussian), gaussian.distances(measured[aside])
 
     def distances(self, x: Array) -> Array:
         """(n, 3) float32."""

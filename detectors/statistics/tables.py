@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.base import View
 from detectors.rules import cast
 from detectors.shrinkage import whitening
 from detectors.statistics.known import Known
@@ -35,8 +36,14 @@ class TableStatistics:
     looks: tuple[str, ...] = ("values", "pairs", "residuals")
 
     @staticmethod
-    def fit(x: Array, spec: InputSpec) -> TableStatistics:
-        """Of reference rows (n, d)."""
+    def fit(view: View, spec: InputSpec, fitted: Array, aside: Array) -> tuple[TableStatistics, Array]:
+        """Of the `fitted` reference rows; and the distances of the rows `aside`."""
+        statistics = TableStatistics.of(view.x[fitted], spec)
+        return statistics, statistics.distances(view.x[aside])
+
+    @staticmethod
+    def of(x: Array, spec: InputSpec) -> TableStatistics:
+        """Of rows (n, d)."""
         x = cast(x.reshape(len(x), spec.size))
         ranks = Ranks.fit(x)
         parts = [(ranks.scores(part), ranks.bins(part)) for part in _in_parts(x, ranks.knots.size)]

@@ -82,6 +82,23 @@ def test_a_pt2_file(tmp_path: Path, digits: tuple[Array, Array], network: Any) -
     assert chain.backend.predict(Batch(digits[0][:20].copy())).logits == pytest.approx(expected, abs=1e-5)
 
 
+def test_layers_are_in_the_bundle_where_a_detector_looks_at_them(
+    tmp_path: Path, digits: tuple[Array, Array], network: Any
+) -> None:
+    import torch
+
+    rows = {0: torch.export.Dim.AUTO}
+    program = torch.export.export(network, (torch.zeros(4, 64),), dynamic_shapes=(rows,))
+    torch.export.save(program, tmp_path / "net.pt2")
+    model = {"kind": "pytorch", "path": tmp_path / "net.pt2"}
+    free = [{"kind": kind} for kind in ("input_statistics", "margin", "deep_mahalanobis", "local_intrinsic_dimension")]
+    chain = through(tmp_path, model, *digits, chain=free)
+    [found] = chain.backend.predict(Batch(digits[0][:20].copy())).layers.values()
+    assert found == pytest.approx(network[:2](torch.from_numpy(digits[0][:20])).detach().numpy(), abs=1e-5)
+    assert chain.run(Batch(digits[0][:20].copy())).verdicts.statistic.shape == (20,)
+    assert not through(tmp_path, model, *digits).backend.predict(Batch(digits[0][:20].copy())).layers
+
+
 def to_onnx(model: Any, path: Path, types: list[tuple[str, Any]]) -> dict[str, Any]:
     skl2onnx = pytest.importorskip("skl2onnx")
     path.write_bytes(skl2onnx.convert_sklearn(model, initial_types=types, target_opset=17).SerializeToString())

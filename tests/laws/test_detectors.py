@@ -15,11 +15,16 @@ from detectors.catalogue import AnyDetectorSpec
 from detectors.combiner import CombinerSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
+from detectors.deep_mahalanobis import DeepMahalanobisSpec
+from detectors.deep_nearest import DeepNearestSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
 from detectors.laws import LawBroken, check_detector
+from detectors.local_intrinsic_dimension import LocalIntrinsicDimensionSpec
 from detectors.mahalanobis import MahalanobisSpec
+from detectors.margin import MarginSpec
+from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
 from models.batch import Array, Arrays, InputSpec
 from tests import tiny
@@ -30,6 +35,11 @@ SPECS: list[DetectorSpec] = [
     MahalanobisSpec(),
     NearestSpec(k=3),
     EnergySpec(temperature=2.0),
+    MarginSpec(),
+    MaxSoftmaxSpec(),
+    DeepMahalanobisSpec(),
+    DeepNearestSpec(k=5),
+    LocalIntrinsicDimensionSpec(),
     FeatureSqueezingSpec(squeezers=(BitDepthSpec(bits=2),)),
     CustomSpec.model_validate({"kind": "custom", "spec": "detectors.nearest:NearestSpec", "k": 20}),
     CombinerSpec(),
@@ -39,11 +49,11 @@ CASES: dict[str, Callable[[], tiny.Case]] = {
     "image-nhwc": lambda: tiny.image("NHWC"),
     "image-uint8": lambda: tiny.image(dtype="uint8"),
     "image-float16": lambda: tiny.image(dtype="float16"),
-    "image-without-features": lambda: tiny.image().with_net(features=False),
+    "image-without-features": lambda: tiny.image().with_net(features=False, layers=False),
     "table": tiny.table,
     "table-float64": lambda: tiny.table(dtype="float64"),
     "table-missing": lambda: tiny.table(missing=True),
-    "table-tree": lambda: tiny.table(missing=True).with_net(features=False, log_probabilities=True),
+    "table-tree": lambda: tiny.table(missing=True).with_net(features=False, layers=False, log_probabilities=True),
     "embedding": lambda: tiny.table().with_net(logits=False),
     "series": tiny.series,
     "series-channels": lambda: tiny.series((4, 16)),
@@ -51,6 +61,10 @@ CASES: dict[str, Callable[[], tiny.Case]] = {
 }
 LACKING = {
     ("energy", "embedding"): r"energy needs class logits; this model has none \(outputs: logits\)",
+    ("margin", "embedding"): r"margin needs class logits; this model has none",
+    ("max_softmax", "embedding"): r"max_softmax needs class logits; this model has none",
+    ("deep_mahalanobis", "embedding"): r"deep_mahalanobis needs class logits; this model has none",
+    ("deep_nearest", "embedding"): r"deep_nearest needs class logits; this model has none",
     ("energy", "table-tree"): r"energy needs logits; this model ends in probabilities",
     ("feature_squeezing", "embedding"): r"feature_squeezing needs class logits; this model has none",
     ("feature_squeezing", "table-missing"): r"needs to know the range of the input: state `input.bounds`",
@@ -59,6 +73,11 @@ LACKING = {
     ("feature_squeezing", "table"): r"bit_depth needs .* state `input.bounds`",
     ("input_statistics", "tokens"): r"works on image and series and table inputs; this one is tokens",
     ("feature_squeezing", "tokens"): r"works on image and series and table inputs; this one is tokens",
+}
+LACKING |= {
+    (kind, case): rf"{kind} needs layers; this model has none"
+    for kind in ("deep_mahalanobis", "deep_nearest", "local_intrinsic_dimension")
+    for case in ("image-without-features", "table-tree")
 }
 
 
