@@ -20,7 +20,7 @@ from models.batch import Batch
 
 ENDPOINT = "mnist"
 BUDGET = {"flag": 0.05, "reject": 0.01}
-STAGES = ("contract", "mahalanobis", "nearest", "energy", "feature_squeezing")
+STAGES = ("contract", "input_statistics", "mahalanobis", "nearest", "energy", "feature_squeezing")
 CHUNK_ROWS = 256
 
 
@@ -42,13 +42,14 @@ class Found:
 
 
 def columns() -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """The chains that are compared: each stage alone, all together, and all with squeezing only where it is odd."""
+    """The chains that are compared: each stage alone, all together with and without a gate, and the combiner."""
     alone = {kind: ({"kind": kind},) for kind in STAGES}
     cheap = tuple({"kind": kind} for kind in STAGES[:-1])
     return {
         **alone,
         "chain": (*cheap, {"kind": STAGES[-1]}),
         "chain, squeezing `when: suspicious`": (*cheap, {"kind": STAGES[-1], "when": "suspicious"}),
+        "contract and combiner": ({"kind": "contract"}, {"kind": "combiner"}),
     }
 
 
