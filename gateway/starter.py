@@ -20,7 +20,9 @@ from detectors.conformal import rows_needed
 from detectors.contract import ContractSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
+from detectors.input_statistics import InputStatisticsSpec
 from detectors.mahalanobis import MahalanobisSpec
+from detectors.margin import MarginSpec
 from detectors.nearest import NearestSpec
 from gateway.config import Budget
 from gateway.errors import OperatorError
@@ -33,8 +35,13 @@ BUDGETS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.2), (0.1, 0.3))  # reject, flag: 
 # What a stage is for, in the order they run: cheap ones first.
 STAGES: tuple[tuple[DetectorSpec, str], ...] = (
     (ContractSpec(), "values outside the range or off the grid that all reference rows keep to"),
+    (
+        InputStatisticsSpec(),
+        "noise, residuals or values that no reference row has; in tables, ones that don't go together",
+    ),
     (MahalanobisSpec(), "far from every class, by the spread that the classes have"),
     (NearestSpec(), "far from even the most similar reference rows"),
+    (MarginSpec(), "the two likeliest classes are close"),
     (EnergySpec(), "the model finds hardly any class likely"),
     (FeatureSqueezingSpec(), "the answer changes when the row is simplified; only on odd rows, it costs a pass each"),
 )

@@ -25,12 +25,14 @@ def test_what_it_writes_calibrates_and_loads_as_it_is(run: Run, folder: Path) ->
     endpoint = config.endpoints["digits"]
     assert [stage.name for stage in endpoint.chain] == [
         "contract",
+        "input_statistics",
         "mahalanobis",
         "nearest",
+        "margin",
         "energy",
         "feature_squeezing",
     ]
-    assert [stage.when for stage in endpoint.chain] == ["always"] * 4 + ["suspicious"]
+    assert [stage.when for stage in endpoint.chain] == ["always"] * 6 + ["suspicious"]
     assert tuple(endpoint.model.input.bounds or ()) == (0.0, 1.0)
     assert endpoint.model.input.layout == "NCHW"
     assert (endpoint.budget.flag, endpoint.budget.reject) == (0.05, 0.01)
@@ -124,7 +126,13 @@ def test_a_table_model_gets_what_suits_tables(run: Run, folder: Path) -> None:
     endpoint = read(folder / "watchgate.yaml").endpoints["table"]
     assert endpoint.model.input.kind == "table"
     assert endpoint.model.input.bounds is None
-    assert [stage.name for stage in endpoint.chain] == ["contract", "mahalanobis", "nearest"]
+    assert [stage.name for stage in endpoint.chain] == [
+        "contract",
+        "input_statistics",
+        "mahalanobis",
+        "nearest",
+        "margin",
+    ]
     assert endpoint.purify == ()
     assert run("calibrate", "--untrained")[0] == 0
 
