@@ -7,7 +7,7 @@ rounding is taken as that of the value itself (Bengio, Leonard, Courville 2013, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,12 +88,13 @@ class Feasible:
 
     def through(self, model: Model, clean: Array) -> Model:
         """The model in unit space, for just these rows (n, ...) and in this order; it sees only what can be sent."""
+        seen = self.seen(clean)
+        return lambda rows: model(seen(rows))
+
+    def seen(self, clean: Array) -> Callable[[Tensor], Tensor]:
+        """From unit space to what can be sent, for just these rows (n, ...) and in this order."""
         kept = torch.tensor(np.asarray(clean, dtype=np.float64))
-
-        def seen(rows: Tensor) -> Tensor:
-            return model(self._snapped(rows.double(), kept).float())
-
-        return seen
+        return lambda rows: self._snapped(rows.double(), kept)
 
     @property
     def _width(self) -> Tensor:
