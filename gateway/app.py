@@ -18,16 +18,16 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from urllib.parse import parse_qs
 
-from gateway.asgi import Receive, Scope, Send
-from gateway.body import Bodies, Disconnected
-from gateway.call import Call
 from gateway.chain import StageFailed
 from gateway.config import Config
 from gateway.endpoint import Endpoint
 from gateway.errors import NotFound, Refusal, Rejected, TooLarge, Unavailable
-from gateway.judging import Served
-from gateway.pages import pages, paths, readiness
-from gateway.scrape import Scrape, is_local
+from gateway.http.asgi import Receive, Scope, Send
+from gateway.http.body import Bodies, Disconnected
+from gateway.http.call import Call
+from gateway.http.judging import Served
+from gateway.http.pages import pages, paths, readiness
+from gateway.metrics.scrape import Scrape, is_local
 from gateway.telemetry.observation import Recorder
 from gateway.verdict import Judged
 from gateway.wire import envelope, plain

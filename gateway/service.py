@@ -11,7 +11,7 @@ import bentoml
 import numpy as np
 from bentoml.exceptions import ServiceUnavailable
 
-from gateway.door import PATHS, Door
+from gateway.http.door import PATHS, Door
 from gateway.worker import Worker, workers
 
 WORKER = Worker()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.yamltree import KeyPath, TreeError, dotted, parse
+from gateway.configfile.yamltree import KeyPath, TreeError, dotted, parse
 
 TEXT = st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=12)
 SCALARS = (

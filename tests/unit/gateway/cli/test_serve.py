@@ -64,7 +64,7 @@ def test_hosts() -> None:
 def test_what_it_says_first(calibrated: Path) -> None:
     config = read(calibrated / "watchgate.yaml")
     lines = welcome(config, Path("watchgate.yaml"), load_endpoints(config).values(), "http://127.0.0.1:3000")
-    assert lines[0].startswith("digits: POST http://127.0.0.1:3000/v2/models/digits/infer (contract, mahalanobis")
+    assert lines[0].startswith("digits: POST http://127.0.0.1:3000/v2/models/digits/infer (contract, ")
     assert f"what it stopped: {program()} traces list" in lines
     named = welcome(config, Path("a/b.yaml"), [], "http://127.0.0.1:3000")
     assert f"what it stopped: {program()} traces list --config a/b.yaml" in named

@@ -7,9 +7,9 @@ import ipaddress
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from gateway.judging import Served
-from gateway.metrics import Numbers, exposition, key
-from gateway.tally import Tally
+from gateway.http.judging import Served
+from gateway.metrics.meter import Numbers, exposition, key
+from gateway.metrics.tally import Tally
 
 EVERY_S = 1.0
 

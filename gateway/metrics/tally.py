@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.metrics import GAUGES, Key, Numbers, added
+from gateway.metrics.meter import GAUGES, Key, Numbers, added
 
 _RETIRED = "retired"
 

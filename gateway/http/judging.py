@@ -8,7 +8,7 @@ from gateway.batcher import Batcher
 from gateway.chain import StageFailed
 from gateway.endpoint import Endpoint
 from gateway.errors import BadRequest, Unavailable
-from gateway.metrics import Meter
+from gateway.metrics.meter import Meter
 from gateway.verdict import Judged
 from gateway.wire.request import Reader
 from gateway.wire.response import Writer

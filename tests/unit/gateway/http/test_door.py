@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from gateway.asgi import Application, Receive, Scope, Send
-from gateway.door import Door, ours
 from gateway.errors import OperatorError
+from gateway.http.asgi import Application, Receive, Scope, Send
+from gateway.http.door import Door, ours
 from gateway.worker import CONFIG_VARIABLE, WORKERS_VARIABLE, Worker, workers
 from tests import served
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.asgi import Receive
 from gateway.errors import RequestTimeout, TooLarge
+from gateway.http.asgi import Receive
 
 
 class Disconnected(Exception):

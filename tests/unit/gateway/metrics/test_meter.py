@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import Histogram, Meter, Numbers, added, exposition, key
-from gateway.tally import Tally
+from gateway.metrics.meter import Histogram, Meter, Numbers, added, exposition, key
+from gateway.metrics.tally import Tally
 from gateway.verdict import StageRun, Verdicts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.asgi import Application, Receive, Scope, Send
+from gateway.http.asgi import Application, Receive, Scope, Send
 from gateway.worker import Worker
 
 PATHS = ("/v2", "/predict", "/metrics")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.body import Bodies, Disconnected
 from gateway.errors import RequestTimeout, TooLarge
+from gateway.http.body import Bodies, Disconnected
 
 
 class Sent:

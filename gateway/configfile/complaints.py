@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from gateway.config import STAGE_KEYS, PurifyConfig, StageConfig
-from gateway.yamltree import KeyPath
+from gateway.configfile.yamltree import KeyPath
 
 _KINDS: Mapping[str, str] = {
     "bool": "true or false",

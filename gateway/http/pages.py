@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.judging import Served
+from gateway.http.judging import Served
 from models.backend import TensorSpec
 
 _encode = msgspec.json.encode

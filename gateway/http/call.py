@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from gateway.asgi import Scope
 from gateway.errors import MethodNotAllowed, Refusal
-from gateway.judging import Served
+from gateway.http.asgi import Scope
+from gateway.http.judging import Served
 from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.verdict import Judged
 from gateway.wire.envelope import Envelope

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.complaints import complaint, found_text
 from gateway.config import Config
+from gateway.configfile.complaints import complaint, found_text
+from gateway.configfile.yamltree import KeyPath, Tree, TreeError, dotted, parse
 from gateway.errors import OperatorError
-from gateway.yamltree import KeyPath, Tree, TreeError, dotted, parse
 
 MAX_BYTES = 2**20
 SHOWN = 3  # problems told at a time

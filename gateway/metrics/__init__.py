@@ -1,0 +1,1 @@
+"""Prometheus numbers: counted by each worker, added up over all of them."""
