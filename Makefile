@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export BENTOML_DO_NOT_TRACK := true
 
-.PHONY: setup demo test test-slow lint bench clean
+.PHONY: setup demo test test-slow lint bench bench-quality clean
 
 setup: $(READY)
 
@@ -25,13 +25,17 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n auto -m 'not slow'
 
 test-slow: setup
 	$(BIN)/pytest -m slow
 
 bench: setup
 	$(BIN)/python -m benchmarks.serving
+
+bench-quality: setup
+	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.purifiers
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info
