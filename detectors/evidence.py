@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from detectors.class_statistics import ClassStatisticsSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
 from detectors.deep_mahalanobis import DeepMahalanobisSpec
@@ -22,6 +23,7 @@ from detectors.nearest import NearestSpec
 EvidenceSpec: TypeAlias = (
     ContractSpec
     | InputStatisticsSpec
+    | ClassStatisticsSpec
     | MarginSpec
     | MaxSoftmaxSpec
     | EnergySpec

@@ -36,7 +36,7 @@ class InputStatistics:
 
     def score(self, view: View) -> Array:
         """(n,) float32: 0 for a middling honest row, 1 for one in a hundred, in its most unusual look."""
-        distances = view.once(self.shared, lambda: self.statistics.distances(view.x))
+        distances = view.once(self.shared, lambda: self.statistics.of(view))
         return np.asarray(self._standard(distances).max(axis=1))
 
     def explain(self, x: Array) -> str:

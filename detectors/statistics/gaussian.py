@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class Gaussian:
     per_scale: Array
     weights: Array
     starts: Array
+
+    NAMES: ClassVar[tuple[str, ...]] = ("center", "per_scale", "weights", "starts")
 
     @staticmethod
     def fit(statistics: Array, sizes: Sequence[int]) -> Gaussian:
@@ -62,17 +65,12 @@ class Gaussian:
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
-        return {
-            "center": self.center,
-            "per_scale": self.per_scale,
-            "weights": self.weights,
-            "starts": np.asarray(self.starts, dtype=np.int64),
-        }
+        return {name: np.asarray(getattr(self, name)) for name in self.NAMES}
 
     @staticmethod
     def from_arrays(arrays: Arrays) -> Gaussian:
         """The one that `to_arrays` wrote."""
-        return Gaussian(arrays["center"], arrays["per_scale"], arrays["weights"], arrays["starts"])
+        return Gaussian(*(arrays[name] for name in Gaussian.NAMES))
 
 
 def _center_and_scale(statistics: Array) -> tuple[Array, Array]:

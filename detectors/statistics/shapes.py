@@ -18,10 +18,55 @@ _VALUES = 200_000  # looked at at a time
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of rows, made once a view for all detectors that look at the same ones."""
+
+    measures: ImageStatistics | SeriesStatistics
+    key: str
+
+    @staticmethod
+    def fit(x: Array, spec: InputSpec) -> Figures:
+        """Of this input; values are scaled by the reference rows where no bounds are stated.
+
+        Raises:
+            Unsuitable: rows are too small.
+        """
+        return Figures._with(Pixels.fit(x, spec), spec)
+
+    @staticmethod
+    def _with(pixels: Pixels, spec: InputSpec) -> Figures:
+        kind = ImageStatistics if spec.kind == "image" else SeriesStatistics
+        return Figures(kind.of(spec, pixels), f"figures {digest(pixels.to_arrays())}")
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many figures each look has."""
+        return [len(names) for names in self.measures.looks.values()]
+
+    def of(self, view: View) -> Array:
+        """(n, figures) float32."""
+        return view.once(self.key, lambda: self(view.x))
+
+    def __call__(self, x: Array) -> Array:
+        """(n, figures) float32 of guarded rows."""
+        parts = [self.measures(part) for part in _in_parts(x, self.measures.size)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def to_arrays(self) -> dict[str, Array]:
+        """What a bundle keeps."""
+        return self.measures.pixels.to_arrays()
+
+    @staticmethod
+    def from_arrays(arrays: Arrays, spec: InputSpec) -> Figures:
+        """Those that `to_arrays` wrote."""
+        return Figures._with(Pixels.from_arrays(arrays, spec), spec)
+
+
+@dataclass(frozen=True, slots=True)
 class ShapeStatistics:
     """One distance a look, each over its own figures: all in one Gaussian would hide what a few of them tell."""
 
-    figures: ImageStatistics | SeriesStatistics
+    figures: Figures
     gaussian: Gaussian
     looks: tuple[str, ...] = ("noise", "residuals", "values")
 
@@ -32,23 +77,24 @@ class ShapeStatistics:
         Raises:
             Unsuitable: rows are too small.
         """
-        figures = _figures(spec, Pixels.fit(view.x, spec))
-        parts = _in_parts(view.x, figures.size)
-        key = f"figures {digest(figures.pixels.to_arrays())}"  # other looks are at the same ones
-        measured = view.once(key, lambda: np.concatenate([figures(part) for part in parts]))
-        gaussian = Gaussian.fit(measured[fitted], [len(names) for names in figures.looks.values()])
+        figures = Figures.fit(view.x, spec)
+        measured = figures.of(view)
+        gaussian = Gaussian.fit(measured[fitted], figures.sizes)
         return ShapeStatistics(figures, gaussian), gaussian.distances(measured[aside])
 
+    def of(self, view: View) -> Array:
+        """(n, 3) float32 distances."""
+        return self.gaussian.distances(self.figures.of(view))
+
     def distances(self, x: Array) -> Array:
-        """(n, 3) float32."""
-        parts = [self.gaussian.distances(self.figures(part)) for part in _in_parts(x, self.figures.size)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        """(n, 3) float32 of guarded rows."""
+        return self.gaussian.distances(self.figures(x))
 
     def explain(self, x: Array, look: str) -> str:
         """Which figure of the row (1, ...) stands out most in this look, in words."""
         z = self.gaussian.standard(self.figures(x))[0]
         start = 0
-        for known, names in self.figures.looks.items():
+        for known, names in self.figures.measures.looks.items():
             if known == look:
                 at = int(np.abs(z[start : start + len(names)]).argmax())
                 side = "above" if z[start + at] > 0.0 else "below"
@@ -58,16 +104,12 @@ class ShapeStatistics:
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
-        return {**self.figures.pixels.to_arrays(), **self.gaussian.to_arrays()}
+        return {**self.figures.to_arrays(), **self.gaussian.to_arrays()}
 
     @staticmethod
     def from_arrays(arrays: Arrays, spec: InputSpec) -> ShapeStatistics:
         """Those that `to_arrays` wrote."""
-        return ShapeStatistics(_figures(spec, Pixels.from_arrays(arrays, spec)), Gaussian.from_arrays(arrays))
-
-
-def _figures(spec: InputSpec, pixels: Pixels) -> ImageStatistics | SeriesStatistics:
-    return ImageStatistics.of(spec, pixels) if spec.kind == "image" else SeriesStatistics.of(spec, pixels)
+        return ShapeStatistics(Figures.from_arrays(arrays, spec), Gaussian.from_arrays(arrays))
 
 
 def _in_parts(x: Array, size: int) -> list[Array]:

@@ -38,11 +38,11 @@ class TableStatistics:
     @staticmethod
     def fit(view: View, spec: InputSpec, fitted: Array, aside: Array) -> tuple[TableStatistics, Array]:
         """Of the `fitted` reference rows; and the distances of the rows `aside`."""
-        statistics = TableStatistics.of(view.x[fitted], spec)
+        statistics = TableStatistics.learn(view.x[fitted], spec)
         return statistics, statistics.distances(view.x[aside])
 
     @staticmethod
-    def of(x: Array, spec: InputSpec) -> TableStatistics:
+    def learn(x: Array, spec: InputSpec) -> TableStatistics:
         """Of rows (n, d)."""
         x = cast(x.reshape(len(x), spec.size))
         ranks = Ranks.fit(x)
@@ -58,8 +58,12 @@ class TableStatistics:
         names = spec.columns if len(spec.columns) == spec.size else tuple(map(str, range(spec.size)))
         return TableStatistics(names, ranks, pairs, Known.fit(x), center, foretold.astype(np.float32))
 
+    def of(self, view: View) -> Array:
+        """(n, 3) float32 distances."""
+        return self.distances(view.x)
+
     def distances(self, x: Array) -> Array:
-        """(n, 3) float32."""
+        """(n, 3) float32 of guarded rows."""
         rows = cast(x.reshape(len(x), len(self.columns)))
         each = max(self.ranks.knots.size, self.known.values.size)
         parts = [self._distances(part) for part in _in_parts(rows, each)]

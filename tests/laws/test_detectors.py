@@ -12,6 +12,7 @@ import pytest
 from defenses.bit_depth import BitDepthSpec
 from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
 from detectors.catalogue import AnyDetectorSpec
+from detectors.class_statistics import ClassStatisticsSpec
 from detectors.combiner import CombinerSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
@@ -32,6 +33,7 @@ from tests import tiny
 SPECS: list[DetectorSpec] = [
     ContractSpec(),
     InputStatisticsSpec(),
+    ClassStatisticsSpec(),
     MahalanobisSpec(),
     NearestSpec(k=3),
     EnergySpec(temperature=2.0),
@@ -73,6 +75,10 @@ LACKING = {
     ("feature_squeezing", "table"): r"bit_depth needs .* state `input.bounds`",
     ("input_statistics", "tokens"): r"works on image and series and table inputs; this one is tokens",
     ("feature_squeezing", "tokens"): r"works on image and series and table inputs; this one is tokens",
+}
+LACKING |= {
+    ("class_statistics", case): "class_statistics works on image and series inputs; this one is "
+    for case in ("table", "table-float64", "table-missing", "table-tree", "embedding", "tokens")
 }
 LACKING |= {
     (kind, case): rf"{kind} needs layers; this model has none"

@@ -19,7 +19,7 @@ X = np.stack(
     [GROUP, 10.0 * GROUP, SIZE, SIZE + 0.1 * RNG.normal(size=N), RNG.choice([0.0, 250.0, 1500.0], N)], axis=1
 ).astype(np.float32)
 SPEC = InputSpec("table", np.dtype("float32"), (5,), columns=("group", "code", "length", "weight", "fee"))
-TABLE = TableStatistics.of(X, SPEC)
+TABLE = TableStatistics.learn(X, SPEC)
 
 
 def odd(**values: float) -> Array:
