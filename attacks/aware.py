@@ -25,7 +25,7 @@ from models.batch import Bounds
 Look = Callable[[Tensor], Passes]  # rows of unit space, all of them and in order, to what the chain sees
 
 _MOMENTUM = 0.75
-_CONFIDENCE = 0.5  # in logits: beyond it a row is fooled enough
+_CONFIDENCE = 1.0  # in logits: beyond it a row is fooled enough
 _SLACK = 0.05  # of a watcher's scale: below its limit by that, a row is safe enough
 _QUICK, _SLOW = 1.15, 0.9  # how a row's weight on the evidence rises while it is found, and falls while it is right
 

@@ -19,8 +19,9 @@ from attacks.evidence.outputs import (
     nearest,
 )
 from attacks.evidence.squeezing import feature_squeezing
-from attacks.evidence.statistics import input_statistics
+from attacks.evidence.statistics import class_statistics, input_statistics
 from detectors.base import Detector, DetectorSpec
+from detectors.class_statistics import ClassStatistics
 from detectors.combiner import Combiner
 from detectors.contract import Contract
 from detectors.deep_mahalanobis import DeepMahalanobis
@@ -38,6 +39,7 @@ from models.batch import Arrays, InputSpec
 __all__ = ["NoTwin", "Twin", "twin", "twin_of"]
 
 TWINS: dict[type, Callable[[Any], Twin]] = {
+    ClassStatistics: class_statistics,
     Contract: contract,
     DeepMahalanobis: deep_mahalanobis,
     DeepNearest: deep_nearest,

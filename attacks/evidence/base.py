@@ -29,9 +29,9 @@ def straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
 
 
 def interpolated(x: Tensor, knots: Tensor, values: Tensor, leak: float = 0.0) -> Tensor:
-    """As `numpy.interp`, in float64; beyond the outermost knots it goes on by `leak` of the steepest slope there.
+    """As `numpy.interp`, in float64. Beyond the outermost knots its slope is `leak` of the steepest one near them.
 
-    A leak keeps a direction where evidence is saturated: with none, an attack would mistake the cap for success.
+    A leak keeps a direction where evidence is saturated; the value is not touched by it.
     """
     x = x.double()
     at = torch.searchsorted(knots, x.detach().contiguous()).clamp(1, len(knots) - 1)
@@ -40,6 +40,7 @@ def interpolated(x: Tensor, knots: Tensor, values: Tensor, leak: float = 0.0) ->
     found = values[at - 1] + share * (values[at] - values[at - 1])
     if leak:
         slopes = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])
-        found = found + leak * slopes[-3:].abs().max() * (x - knots[-1]).clamp(min=0.0)
-        found = found + leak * slopes[:3].abs().max() * (knots[0] - x).clamp(min=0.0)
+        above = slopes[-3:].max().clamp(min=0.0) * (x - knots[-1]).clamp(min=0.0)
+        below = (-slopes[:3]).max().clamp(min=0.0) * (knots[0] - x).clamp(min=0.0)
+        found = straight_through(found, found + leak * (above + below))
     return found

@@ -16,37 +16,60 @@ from attacks.evidence.series import series_figures
 from attacks.evidence.tables import table_distances
 from attacks.network import root
 from attacks.passes import Passes
+from detectors.class_statistics import ClassStatistics
 from detectors.input_statistics import InputStatistics
 from detectors.statistics.gaussian import FAR, Gaussian
 from detectors.statistics.images import ImageStatistics
-from detectors.statistics.shapes import ShapeStatistics
+from detectors.statistics.shapes import Figures, ShapeStatistics
 
 
 def input_statistics(detector: InputStatistics) -> Twin:
     """Twin of `input_statistics`."""
     statistics = detector.statistics
-    distances = shape_distances(statistics) if isinstance(statistics, ShapeStatistics) else table_distances(statistics)
+    if isinstance(statistics, ShapeStatistics):
+        figures, distance = figures_of(statistics.figures), gaussian(statistics.gaussian)
+        return _standard(detector, lambda passes: distance(figures(passes)))
+    table = table_distances(statistics)
+    return _standard(detector, lambda passes: table(passes.x))
+
+
+def class_statistics(detector: ClassStatistics) -> Twin:
+    """Twin of `class_statistics`."""
+    figures, which = figures_of(detector.figures), torch.tensor(detector.which)
+    gaussians = [gaussian(one) for one in detector.gaussians]
+
+    def distances(passes: Passes) -> Tensor:
+        measured, own = figures(passes), which[passes.outputs.logits.argmax(dim=1)]
+        parts = {index: gaussians[index](measured[own == index]) for index in torch.unique(own).tolist()}
+        order = torch.cat([torch.nonzero(own == index)[:, 0] for index in parts])
+        return torch.cat(list(parts.values()))[order.argsort()]
+
+    return _standard(detector, distances)
+
+
+def _standard(detector: InputStatistics | ClassStatistics, distances: Twin) -> Twin:
+    """The largest distance of the looks asked for, on the detector's scale."""
     middle, per_range = constant(detector.middle), constant(detector.per_range)
 
     def score(passes: Passes) -> Tensor:
-        found = passes.once(detector.shared, lambda: distances(passes.x))
+        found = passes.once(detector.shared, lambda: distances(passes))
         return ((found[:, detector.columns] - middle) * per_range).amax(dim=1)
 
     return score
 
 
-def shape_distances(statistics: ShapeStatistics) -> Callable[[Tensor], Tensor]:
-    """As `ShapeStatistics.distances`, (n, looks)."""
-    figures = statistics.figures
-    measured = image_figures(figures) if isinstance(figures, ImageStatistics) else series_figures(figures)
-    distance = _gaussian(statistics.gaussian)
-    return lambda x: distance(measured(x))
+def figures_of(figures: Figures) -> Twin:
+    """As `Figures.of`, (n, figures)."""
+    kind = figures.measures
+    measured = image_figures(kind) if isinstance(kind, ImageStatistics) else series_figures(kind)
+    return lambda passes: passes.once(figures.key, lambda: measured(passes.x))
 
 
-def _gaussian(gaussian: Gaussian) -> Callable[[Tensor], Tensor]:
-    center, per_scale, weights = (constant(a) for a in (gaussian.center, gaussian.per_scale, gaussian.weights))
-    ends = [*gaussian.starts[1:].tolist(), len(center)]
-    looks = [slice(start, stop) for start, stop in zip(gaussian.starts.tolist(), ends, strict=True)]
+def gaussian(learned: Gaussian) -> Callable[[Tensor], Tensor]:
+    """As `Gaussian.distances`, (n, looks)."""
+    center, per_scale, weights = (constant(a) for a in (learned.center, learned.per_scale, learned.weights))
+    ends = [*learned.starts[1:].tolist(), len(center)]
+    looks = [slice(start, stop) for start, stop in zip(learned.starts.tolist(), ends, strict=True)]
 
     def distances(figures: Tensor) -> Tensor:
         free = (figures - center) * per_scale
