@@ -10,7 +10,7 @@ Without attacks to learn from, the rarest piece counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,25 +20,14 @@ from pydantic import Field
 from defenses.base import Unsuitable
 from detectors.base import Detector, DetectorSpec, Need, Reference, View
 from detectors.calibration import CERTAIN
+from detectors.candidates import free, title
 from detectors.contract import Contract
-from detectors.energy import EnergySpec
 from detectors.evidence import AnyEvidenceSpec, EvidenceSpec
 from detectors.examples import Examples
-from detectors.input_statistics import InputStatisticsSpec
-from detectors.logistic import fit_logistic
-from detectors.mahalanobis import MahalanobisSpec
-from detectors.nearest import NearestSpec
 from detectors.rarity import Rarity
+from detectors.stacking import Scores, Stack
 from models.backend import Outputs
-from models.batch import Array, Arrays, InputSpec, Kind
-
-_LOOKS: Mapping[Kind, tuple[Literal["noise", "residuals", "values", "pairs"], ...]] = {
-    "image": ("noise", "residuals", "values"),
-    "series": ("noise", "residuals", "values"),
-    "table": ("values", "pairs", "residuals"),
-}
-_ENOUGH = 200  # honest rows: from twice as many on, rarities and weights are learned on different ones
-_HONEST = 0.05  # of honest rows may lie above the floor
+from models.batch import Array, Arrays, InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,7 @@ class Combiner:
 
 
 class CombinerSpec(DetectorSpec):
-    """`evidence` are detectors; left out, all that suit the input and the model without an extra forward pass.
+    """`evidence` are detectors; left out, all of `detectors.candidates` that suit the input and the model.
 
     `spare` is the share of attacked rows that may be missed, more than at 5 % of honest rows flagged, for the sake of
     mildly worn honest ones.
@@ -103,15 +92,15 @@ class CombinerSpec(DetectorSpec):
         Raises:
             Unsuitable: a listed piece can't work on this model or data, or none of the default ones can.
         """
-        fitted = self._fitted(reference)
-        arrays: dict[str, Array] = {"used": np.array(list(fitted), dtype=np.int64)}
-        for index, learned in fitted.items():
-            arrays |= {f"evidence{index}.{name}": array for name, array in learned.items()}
-        candidates = self._candidates(reference.spec)
+        fitted, candidates = self._fitted(reference), self._candidates(reference.spec)
         detectors = [candidates[index].build(learned, reference.spec) for index, learned in fitted.items()]
         if reference.examples is None:
-            return arrays | _rarest([detector.score(reference.view) for detector in detectors], fitted)
-        return arrays | _learned(detectors, list(fitted), reference.examples, self.spare)
+            arrays = _rarest([detector.score(reference.view) for detector in detectors], list(fitted))
+        else:
+            arrays = _learned(detectors, list(fitted), reference.examples, self.spare)
+        for index in arrays["used"].tolist():
+            arrays |= {f"evidence{index}.{name}": array for name, array in fitted[index].items()}
+        return arrays
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector of these pieces and weights."""
@@ -130,7 +119,7 @@ class CombinerSpec(DetectorSpec):
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """Which pieces there are and how much of what attacks are found by comes from each."""
         candidates, used = self._candidates(spec), arrays["used"].tolist()
-        names = [_title(candidates[index]) for index in used]
+        names = [title(candidates[index]) for index in used]
         if bool(arrays["rarest"]):
             listed = ", ".join(names)
             return (f"combiner: had no attacks to learn from; the rarest of {listed} counts",)
@@ -140,8 +129,10 @@ class CombinerSpec(DetectorSpec):
         return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
 
     def needed(self) -> frozenset[Need]:
-        """What its listed pieces need."""
-        return self.needs.union(*(piece.needed() for piece in self.evidence or ()))
+        """What its listed pieces need; the default ones look at layers too, and do without."""
+        if self.evidence is None:
+            return frozenset({"layers"})
+        return self.needs.union(*(piece.needed() for piece in self.evidence))
 
     def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
         """Refuses what a listed piece refuses; of the default ones, one must be left."""
@@ -150,10 +141,7 @@ class CombinerSpec(DetectorSpec):
             piece.refuse_unsuitable(spec, outputs)
 
     def _candidates(self, spec: InputSpec) -> tuple[EvidenceSpec, ...]:
-        if self.evidence is not None:
-            return self.evidence
-        looks = tuple(InputStatisticsSpec(look=look) for look in _LOOKS.get(spec.kind, ()))
-        return (*looks, MahalanobisSpec(), NearestSpec(), EnergySpec())
+        return free(spec) if self.evidence is None else self.evidence
 
     def _fitted(self, reference: Reference) -> dict[int, Arrays]:
         """What each piece learned, by its place among the candidates; default ones that can't work are left out."""
@@ -172,70 +160,26 @@ def _fit(piece: EvidenceSpec, reference: Reference) -> Arrays | Unsuitable:
         return error
 
 
-def _title(piece: EvidenceSpec) -> str:
-    look = getattr(piece, "look", "all")
-    return piece.kind if look == "all" else f"{piece.kind}-{look}"
-
-
-def _rarest(scores: Sequence[Array], used: Mapping[int, Arrays]) -> dict[str, Array]:
+def _rarest(scores: Sequence[Array], used: Sequence[int]) -> dict[str, Array]:
     """Every piece's high end counts the same."""
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Array] = {"used": np.array(used)}
     for index, found in zip(used, scores, strict=True):
         arrays |= Rarity.fit(found).to_arrays(f"rarity{index}.") | {f"weights{index}": np.array([1.0, 0.0, 0.0, 0.0])}
     return arrays | {"constant": np.array(0.0), "floor": np.array(0.0), "rarest": np.array(True)}
 
 
 def _learned(detectors: Sequence[Detector], used: Sequence[int], examples: Examples, spare: float) -> dict[str, Array]:
-    honest = np.stack([detector.score(examples.honest) for detector in detectors], axis=1)
-    halves = (honest[::2], honest[1::2]) if len(honest) >= 2 * _ENOUGH else (honest, honest)
-    rarities = [Rarity.fit(halves[0][:, column]) for column in range(len(used))]
+    """What the stack of these detectors keeps; `used` are their places among the candidates."""
 
-    def evidence(scores: Array) -> Array:
-        columns = [_evidence(rarity, scores[:, column]) for column, rarity in enumerate(rarities)]
-        return np.concatenate(columns, axis=1)
+    def scores(view: View) -> Array:
+        return np.stack([detector.score(view) for detector in detectors], axis=1)
 
-    def of(view: View) -> Array:
-        return evidence(np.stack([detector.score(view) for detector in detectors], axis=1))
-
-    plain = evidence(halves[1])
-    worn = plain if examples.corrupted is None else of(examples.corrupted)
-    attacks = [of(view) for view in examples.attacked.values()]
-    rows = [plain, worn, *attacks]
-    attacked = np.repeat(np.arange(len(rows)) >= 2, [len(part) for part in rows])
-    weight = np.concatenate([np.full(len(part), 1.0 / len(part)) for part in rows])  # each kind of row counts the same
-    weights, constant = fit_logistic(np.concatenate(rows), attacked, weight)
-    logits = [part @ weights + constant for part in rows]
-    floor = _floor(logits[0], logits[1], logits[2:], spare)
-    arrays: dict[str, Array] = {"constant": np.array(constant), "floor": np.array(floor), "rarest": np.array(False)}
-    for column, (index, rarity) in enumerate(zip(used, rarities, strict=True)):
-        arrays |= rarity.to_arrays(f"rarity{index}.") | {f"weights{index}": weights[4 * column : 4 * column + 4]}
-    above = np.array((logits[0] > floor).mean())
-    return arrays | {"shares": _shares(attacks, weights), "found": np.array(_found(logits[2:], floor)), "above": above}
-
-
-def _evidence(rarity: Rarity, scores: Array) -> Array:
-    """(n, 4), by the same interpolation that scoring uses."""
-    return np.stack([np.interp(scores, rarity.knots, piece) for piece in rarity.pieces().T], axis=1)
-
-
-def _found(attacks: Sequence[Array], cut: float) -> float:
-    """The share of attacked rows above a cut, each attack counting the same."""
-    return float(np.mean([(logit > cut).mean() for logit in attacks]))
-
-
-def _floor(honest: Array, worn: Array, attacks: Sequence[Array], spare: float) -> float:
-    """The highest floor, up to where hardly a worn row lies above it, that costs at most `spare` of what is found.
-
-    Below it all rows tie, and a budget that would have to be spent on rows that are merely unusual stays unspent.
-    """
-    lowest = float(np.quantile(honest, 1.0 - _HONEST))
-    highest = max(float(np.quantile(worn, 0.98)), lowest)
-    least = _found(attacks, lowest) - spare
-    floors = np.linspace(lowest, highest, 101)
-    return float(max(floor for floor in floors if _found(attacks, floor) >= least))
-
-
-def _shares(attacks: Sequence[Array], weights: Array) -> Array:
-    """(pieces,) how much of the evidence against attacked rows comes from each piece."""
-    added = np.mean([(part * weights).mean(axis=0) for part in attacks], axis=0).reshape(-1, 4).sum(axis=1)
-    return np.asarray(added / max(float(added.sum()), 1e-12))
+    honest = scores(examples.honest)
+    worn = honest if examples.corrupted is None else scores(examples.corrupted)
+    attacked = tuple(scores(view) for view in examples.attacked.values())
+    stack = Stack.learn(Scores(honest, worn, attacked), spare)
+    arrays = {name: np.array(getattr(stack, name)) for name in ("constant", "floor", "shares", "found", "above")}
+    arrays |= {"used": np.array([used[piece] for piece in stack.pieces]), "rarest": np.array(False)}
+    for piece, rarity, weights in zip(stack.pieces, stack.rarities, stack.weights, strict=True):
+        arrays |= rarity.to_arrays(f"rarity{used[piece]}.") | {f"weights{used[piece]}": weights}
+    return arrays
