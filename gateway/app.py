@@ -32,12 +32,10 @@ from gateway.telemetry.observation import Recorder
 from gateway.verdict import Judged
 from gateway.wire import envelope, plain
 from gateway.wire.response import JSON, Header
-from models.batch import Arrays
 
 INFER = "/v2/models/{model}/infer"
 PREDICT = "/predict"
 TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-NOBODY = ""  # endpoint of refusals before one is known
 _log = logging.getLogger("watchgate")
 
 Reply = tuple[int, list[Header], bytes]
@@ -72,9 +70,9 @@ class App:
         if scope["type"] == "http":
             served = self._infer_paths.get(scope["path"])
             if served is not None and scope["method"] == "POST":
-                await self._answer(Call(scope, INFER, served), receive, send, self._infer)
+                await self._answer(Call(scope, INFER, served), send, self._infer, receive)
             else:
-                await self._answer(Call(scope, scope["path"], None), receive, send, self._route)
+                await self._answer(Call(scope, scope["path"], None), send, self._route, receive)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -89,31 +87,46 @@ class App:
             await served.batcher.drain(timeout_s)
         self._scrape.close()
 
-    async def _answer(self, call: Call, receive: Receive, send: Send, handler: Handler) -> None:
+    async def _answer(self, call: Call, send: Send, handler: Handler, receive: Receive) -> None:
         try:
             status, headers, body = await handler(call, receive)
-        except Refusal as refusal:
-            status, headers, body = call.refusal(refusal)
-            self._count_refusal(call, refusal)
         except Disconnected:
             return
-        except Exception:
-            _log.exception("request %s failed", call.id)
-            status, headers, body = call.failure()
+        except Exception as exc:
+            status, headers, body = self._failed(call, exc)
         headers.append((b"x-watchgate-id", call.id.encode()))
         if call.served is not None:
             call.served.meter.answered(status, (time.time_ns() - call.started_ns) / 1e9)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    def _failed(self, call: Call, exc: Exception) -> Reply:
+        """The reply to a request that got no answer."""
+        served = call.served
+        if isinstance(exc, StageFailed) and served is not None:
+            self._offer(call, served, None, Unavailable.status, str(exc))
+            exc = Unavailable("the request could not be judged")
+        if not isinstance(exc, Refusal):
+            _log.error("request %s failed", call.id, exc_info=exc)
+            return call.failure()
+        if served is not None:
+            served.meter.refusals[type(exc).__name__] += 1
+        return call.refusal(exc)
+
     async def _infer(self, call: Call, receive: Receive) -> Reply:
         served = call.served
         assert served is not None  # the route was found by its endpoint
         seen = call.envelope = envelope.read(call.scope["headers"])
         envelope.check(seen, envelope.TENSORS, served.limits.max_body_bytes)
-        body = await self._body(call, receive, served.limits.max_body_bytes)
+        if self._draining:
+            raise Unavailable("the gateway is shutting down")
+        body = await self._bodies.read(receive, served.limits.max_body_bytes)
+        call.body_bytes = len(body)
         plan, tensors = served.reader.read(body, seen.header_bytes)
-        judged, worst = await self._judged(call, served, tensors, plan.id)
+        call.request_id = plan.id or None
+        batch = served.batch(tensors)
+        judged = served.batcher.at_once(batch) or await served.batcher.submit(batch)
+        worst = served.meter.judged(judged.verdicts)
         try:
             headers, content = served.writer.write(judged, worst, plan.wanted, plan.id)
         except Rejected as refusal:
@@ -123,7 +136,10 @@ class App:
     async def _predict(self, call: Call, receive: Receive) -> Reply:
         seen = call.envelope = envelope.read(call.scope["headers"])
         envelope.check(seen, envelope.PLAIN | envelope.IMAGES, self._max_body_bytes)
-        body = await self._body(call, receive, self._max_body_bytes)
+        if self._draining:
+            raise Unavailable("the gateway is shutting down")
+        body = await self._bodies.read(receive, self._max_body_bytes)
+        call.body_bytes = len(body)
         named = parse_qs(call.scope.get("query_string", b"").decode("latin-1")).get("endpoint", [""])[-1]
         if seen.media in envelope.IMAGES:
             served = call.served = self._named(named, body)
@@ -132,19 +148,13 @@ class App:
             request = plain.parse(body)
             served = call.served = self._named(request.endpoint or named, body)
             tensors = plain.tensors(served.signature, request)
-        judged, worst = await self._judged(call, served, tensors, "")
+        judged = await served.batcher.submit(served.batch(tensors))
+        worst = served.meter.judged(judged.verdicts)
         try:
             content = served.writer.plain(judged, worst, call.id)
         except Rejected as refusal:
             return self._told(call, served, judged, worst, call.refusal(refusal))
         return self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
-
-    async def _body(self, call: Call, receive: Receive, max_bytes: int) -> bytes:
-        if self._draining:
-            raise Unavailable("the gateway is shutting down")
-        body = await self._bodies.read(receive, max_bytes)
-        call.body_bytes = len(body)
-        return body
 
     def _named(self, name: str, body: bytes) -> Served:
         if not name and len(self._endpoints) == 1:
@@ -155,19 +165,6 @@ class App:
         if len(body) > served.limits.max_body_bytes:
             raise TooLarge(f"body: expected at most {served.limits.max_body_bytes} bytes, found {len(body)}")
         return served
-
-    async def _judged(self, call: Call, served: Served, tensors: Arrays, request_id: str) -> tuple[Judged, int]:
-        call.request_id = request_id or None
-        try:
-            batch = served.batch(tensors)
-            judged = served.batcher.at_once(batch) or await served.batcher.submit(batch)
-        except StageFailed as exc:
-            self._offer(call, served, None, Unavailable.status, str(exc))
-            raise Unavailable("the request could not be judged") from exc
-        verdicts = judged.verdicts
-        worst = max(verdicts.actions.tobytes())  # several times as fast as numpy on a few rows
-        served.meter.judged(verdicts, worst)
-        return judged, worst
 
     def _told(self, call: Call, served: Served, judged: Judged, worst: int, reply: Reply) -> Reply:
         """The reply, once the recorder has the verdict: what isn't on record is not answered where it matters."""
@@ -184,11 +181,6 @@ class App:
         except Exception:  # beside the path: lost and counted, never in the way
             _log.exception("the recorder failed on request %s", call.id)
             return False
-
-    def _count_refusal(self, call: Call, refusal: Refusal) -> None:
-        meters = [call.served.meter] if call.served is not None else []
-        for meter in meters:
-            meter.refusals[type(refusal).__name__] += 1
 
     async def _route(self, call: Call, receive: Receive) -> Reply:
         path = call.route

@@ -67,9 +67,12 @@ class Cost:
 
     def learn(self, rows: int, seconds: float) -> None:
         """A batch of `rows` took `seconds`. One that the system interrupted can't upset the estimate."""
-        seconds = min(seconds, 2 * self.seconds(rows))
-        self.row_s += _FORGET * (seconds / rows - self.row_s)
-        self.batch_s += _FORGET * (min(seconds, self.row_s * rows) - self.batch_s)
+        row_s, batch_s = self.row_s, self.batch_s
+        most = 2 * (batch_s if batch_s > row_s * rows else row_s * rows)
+        seconds = seconds if seconds < most else most
+        row_s += _FORGET * (seconds / rows - row_s)
+        self.row_s = row_s
+        self.batch_s = batch_s + _FORGET * ((seconds if seconds < row_s * rows else row_s * rows) - batch_s)
 
 
 class Batcher:
@@ -102,14 +105,16 @@ class Batcher:
             Exception: whatever the chain raises.
         """
         rows = len(batch.x)
-        self._alone += 1
-        if self._alone < LONELY or self._alone % LONELY == 0:
+        self._alone = alone = self._alone + 1
+        if alone < LONELY or not alone % LONELY or self._running or self._waiting or self._closed:
             return None
-        if self._running or self._waiting or self._closed or self._cost.seconds(rows) >= INLINE_S:
+        if self._cost.seconds(rows) >= INLINE_S:
             return None
         started = time.perf_counter()
         judged = self._judge(batch)
-        self._ran(rows, time.perf_counter() - started, 1)
+        seconds = time.perf_counter() - started
+        self._cost.learn(rows, seconds)
+        self._observer.batch(rows, seconds, 1)
         return judged
 
     def submit(self, batch: Batch) -> asyncio.Future[Judged]:
@@ -201,14 +206,12 @@ class Batcher:
         except Exception as exc:
             results = [exc] if len(group) == 1 else [self._attempt((pending,))[0] for pending in group]
         else:
-            self._ran(rows, time.perf_counter() - started, len(group))
+            seconds = time.perf_counter() - started
+            self._cost.learn(rows, seconds)
+            self._observer.batch(rows, seconds, len(group))
+            if len(group) > 1:
+                self._alone = 0
         return results
-
-    def _ran(self, rows: int, seconds: float, requests: int) -> None:
-        if requests > 1:
-            self._alone = 0
-        self._cost.learn(rows, seconds)
-        self._observer.batch(rows, seconds, requests)
 
     def _settle(self, group: Sequence[Pending], results: Sequence[Result]) -> None:
         for pending, result in zip(group, results, strict=True):

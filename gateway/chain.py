@@ -95,7 +95,8 @@ class Chain:
             StageFailed: an enforcing stage gave no evidence.
         """
         if self.empty:
-            return Judged(batch, self._unjudged(len(batch)), self.backend.predict(batch), rows_run=len(batch))
+            n = len(batch.x)
+            return Judged(batch, self.known.get(n) or self._unjudged(n), self.backend.predict(batch), rows_run=n)
         evidence = collect(self.stages, View(batch, self.backend))
         return self._answer(batch, evidence, self._decide(evidence.statistic, evidence.decided, evidence.runs))
 
@@ -106,9 +107,7 @@ class Chain:
 
     def _unjudged(self, n: int) -> Verdicts:
         """What an empty chain says of `n` rows: always the same, so it is worked out once."""
-        known = self.known.get(n)
-        if known is None:
-            known = self.known[n] = self._decide(np.ones(n), np.full(n, -1, dtype=np.int16), ())
+        known = self.known[n] = self._decide(np.ones(n), np.full(n, -1, dtype=np.int16), ())
         return known
 
     def _answer(self, batch: Batch, evidence: Evidence, verdicts: Verdicts) -> Judged:

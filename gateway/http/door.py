@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from gateway.http.asgi import Application, Receive, Scope, Send
@@ -26,15 +27,14 @@ class Door:
         self.inner = app
         self.worker = worker
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """An ASGI application."""
         app = self.worker.app
         if app is not None and scope["type"] == "http" and ours(scope["path"]):
-            await app(scope, receive, send)
-            return
+            return app(scope, receive, send)
         if scope["type"] == "lifespan":
             self._move_out(scope.get("app"))
-        await self.inner(scope, receive, send)
+        return self.inner(scope, receive, send)
 
     def _move_out(self, framework: Any) -> None:
         layers = getattr(framework, "middleware_stack", None)  # Starlette's, built before its lifespan begins

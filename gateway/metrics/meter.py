@@ -100,9 +100,11 @@ class Meter:
         self.statuses[status] += 1
         self.latency.add(seconds)
 
-    def judged(self, verdicts: Verdicts, worst: int) -> None:
-        """A request got its verdicts; `worst` is the largest action."""
-        rows = len(verdicts.actions)
+    def judged(self, verdicts: Verdicts) -> int:
+        """A request got its verdicts; gives back the largest action."""
+        told = verdicts.actions.tobytes()  # several times as fast as numpy on a few rows
+        rows = len(told)
+        worst = max(told)
         shadowing = verdicts.shadowed is not verdicts.actions and bool((verdicts.shadowed != verdicts.actions).any())
         if not worst:
             self.actions[0] += rows
@@ -116,6 +118,7 @@ class Meter:
             self.stage_runs[stage.name] += 1
             if stage.error is not None:
                 self.stage_errors[stage.name] += 1
+        return worst
 
     def _count(self, into: list[int], actions: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
         for action, count in enumerate(np.bincount(actions, minlength=3)):

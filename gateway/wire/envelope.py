@@ -52,12 +52,14 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> Envelope:
     length = get(b"content-length")
     header_length = get(b"inference-header-content-length")
     media = get(b"content-type", b"")
+    traceparent = get(b"traceparent")
+    agent = get(b"user-agent")
     return Envelope(
         media if media in TENSORS else media.split(b";", 1)[0].strip().lower(),
         None if length is None else _number("Content-Length", length),
         None if header_length is None else _number("Inference-Header-Content-Length", header_length),
-        _text(get(b"traceparent")),
-        _text(get(b"user-agent")),
+        None if traceparent is None else _text(traceparent),
+        None if agent is None else _text(agent),
     )
 
 
@@ -81,5 +83,5 @@ def _number(name: str, value: bytes) -> int:
     return int(value)
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value[:_MAX_TEXT].decode("latin-1")
+def _text(value: bytes) -> str:
+    return value[:_MAX_TEXT].decode("latin-1")

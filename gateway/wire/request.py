@@ -19,7 +19,10 @@ _CACHED_HEADERS = 256
 
 @dataclass(frozen=True, slots=True)
 class TensorPlan:
-    """Where one input's data are: `size` bytes of the body from `offset` after the header, or `raw` JSON."""
+    """Where one input's data are: `size` bytes of the body from `offset` after the header, or `raw` JSON.
+
+    `plain` data are binary values side by side, neither text nor encoded images.
+    """
 
     field: Field
     shape: tuple[int, ...]
@@ -28,6 +31,7 @@ class TensorPlan:
     offset: int = 0
     size: int = 0
     raw: Raw | None = None
+    plain: bool = False
 
 
 class Wanted(NamedTuple):
@@ -67,29 +71,32 @@ class Reader:
             BadRequest: malformed; the text says what was expected and what was found.
             TooLarge: too many rows or pixels.
         """
+        start = len(body) if header_bytes is None else header_bytes
+        if start > len(body):
+            raise BadRequest(f"Inference-Header-Content-Length: expected at most the body's {len(body)}, found {start}")
         if header_bytes is None:
             plan = self._plan(body)
-            start = len(body)
         else:
-            plan, start = self._binary_plan(body, header_bytes)
+            text = body[:start]
+            plan = self._plans.get(text) or self._kept(text)
         if len(body) - start != plan.binary_bytes:
             raise BadRequest(f"expected {plan.binary_bytes} bytes of binary data, found {len(body) - start}")
-        return plan, {tensor.field.name: self._tensor(tensor, body, start) for tensor in plan.tensors}
+        tensors = {}
+        for each in plan.tensors:
+            if each.plain:
+                values = binarydata.array(each.field, body, start + each.offset, each.count, each.shape)
+            else:
+                values = self._tensor(each, body, start)
+            tensors[each.field.name] = values
+        return plan, tensors
 
-    def _binary_plan(self, body: bytes, header_bytes: int) -> tuple[Plan, int]:
-        if header_bytes > len(body):
-            raise BadRequest(
-                f"Inference-Header-Content-Length: expected at most the body's {len(body)}, found {header_bytes}"
-            )
-        text = body[:header_bytes]
-        plan = self._plans.get(text)
-        if plan is None:
-            plan = self._plan(text)
-            if header_bytes <= _CACHED_HEADER_BYTES and all(tensor.raw is None for tensor in plan.tensors):
-                if len(self._plans) >= _CACHED_HEADERS:
-                    self._plans.clear()
-                self._plans[text] = plan
-        return plan, header_bytes
+    def _kept(self, text: bytes) -> Plan:
+        plan = self._plan(text)
+        if len(text) <= _CACHED_HEADER_BYTES and all(tensor.raw is None for tensor in plan.tensors):
+            if len(self._plans) >= _CACHED_HEADERS:
+                self._plans.clear()
+            self._plans[text] = plan
+        return plan
 
     def _plan(self, text: bytes) -> Plan:
         parsed = header.parse(text)
@@ -112,10 +119,8 @@ class Reader:
             return field.image.decode(_encoded_rows(plan, body, start), limit)
         if plan.raw is not None:
             return jsondata.array(field, plan.raw, plan.shape)
-        if field.datatype == "BYTES":
-            rows = binarydata.elements(field.name, body, start + plan.offset, plan.size, plan.count)
-            return binarydata.texts(field.name, rows, plan.shape)
-        return binarydata.array(field, body, start + plan.offset, plan.count, plan.shape)
+        rows = binarydata.elements(field.name, body, start + plan.offset, plan.size, plan.count)
+        return binarydata.texts(field.name, rows, plan.shape)
 
 
 def _encoded_rows(plan: TensorPlan, body: bytes, start: int) -> list[bytes]:
@@ -145,7 +150,8 @@ def _tensor_plan(signature: Signature, tensor: header.TensorHeader, offset: int)
         raise BadRequest(f"input {name!r}: expected data in the request; shared memory is not supported")
     binary_bytes = _binary_size(field, tensor, count, encoded)
     raw = None if binary_bytes is not None else tensor.data
-    return TensorPlan(field, shape, count, encoded, offset, binary_bytes or 0, raw)
+    plain = raw is None and tensor.datatype != "BYTES"
+    return TensorPlan(field, shape, count, encoded, offset, binary_bytes or 0, raw, plain)
 
 
 def _check_shape(field: Field, shape: tuple[int, ...], encoded: bool, max_rows: int) -> None:

@@ -29,8 +29,8 @@ def read(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def full_meter() -> Meter:
     meter = Meter("m")
-    meter.judged(verdicts(0, 1, 2, 2), 2)
-    meter.judged(verdicts(0), 0)
+    assert meter.judged(verdicts(0, 1, 2, 2)) == 2
+    assert meter.judged(verdicts(0)) == 0
     meter.answered(200, 0.0015)
     meter.answered(403, 20.0)
     meter.batch(5, 0.25, 2)
@@ -61,7 +61,7 @@ def test_shadow_rows_are_counted_where_they_differ() -> None:
     shadowed = Verdicts(
         seen.actions, np.array([0, 2], np.uint8), seen.statistic, seen.p_value, seen.decided, seen.stages
     )
-    meter.judged(shadowed, 0)
+    meter.judged(shadowed)
     assert meter.actions == [2, 0, 0]
     assert meter.shadowed == [1, 0, 1]
 
