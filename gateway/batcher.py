@@ -2,7 +2,7 @@
 
 Nothing waits for company. A request that finds the chain idle runs in the next turn of the event loop, with all
 others that were read in this one; while a batch runs, arrivals queue and make up the next. Where requests come one at
-a time the turn is saved too, but for every sixteenth request, which looks whether others come beside it.
+a time the turn is saved too, but for one request in 32, which looks whether others come beside it.
 
 Batches that are quick run in the event loop itself, which saves a hop to another thread and back; slow ones run in one
 thread of their own. Requests never share a failure: when a shared batch raises, its requests run again one by one.
@@ -24,7 +24,7 @@ from gateway.verdict import Judged
 from models.batch import Batch
 
 INLINE_S = 0.001  # a batch expected to take longer leaves the event loop
-LONELY = 16  # requests in a row without company, after which one in so many looks for some
+LONELY = 32  # requests in a row without company, after which one in so many looks for some
 _FORGET = 0.2  # weight of the newest batch in the running estimate
 
 Judge = Callable[[Batch], Judged]

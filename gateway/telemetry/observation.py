@@ -41,7 +41,7 @@ class ChainInfo:
     explain: Mapping[str, Explain] = field(default_factory=dict, compare=False)  # stages that can say it in words
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes three times as long to make: one is made for every request
 class Observation:
     """One request with a verdict, and how it was answered. Times are `time.time_ns()`.
 
