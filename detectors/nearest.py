@@ -17,6 +17,7 @@ from models.batch import Array, Arrays, InputSpec
 
 _BLOCK = 256  # rows at a time: 5,000 distances each
 _MOST_SCORE = np.float32(1e9)
+_MOST_VALUES = 2**18  # kept coordinates in all, 1 MiB: one row against them must not wait for main memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,14 @@ class NearestSpec(DetectorSpec):
     keep: Annotated[int, Field(ge=1, le=5000)] = 5000
 
     def fit(self, reference: Reference) -> Arrays:
-        """The kept coordinates."""
+        """The kept coordinates: of at most `keep` rows, and fewer where a row has many."""
         space = Space.fit(reference)
-        n = len(reference.view)
-        rows = np.arange(n)
-        if n > self.keep:
-            rows = np.sort(np.random.default_rng(reference.seed).choice(n, self.keep, replace=False))
-        return {**space.to_arrays(), "kept": space.coordinates(reference.view.take(rows)), "of": np.array(n)}
+        kept = space.coordinates(reference.view)
+        n, d = kept.shape
+        most = min(self.keep, max(_MOST_VALUES // d, self.k))
+        if n > most:
+            kept = kept[np.sort(np.random.default_rng(reference.seed).choice(n, most, replace=False))]
+        return {**space.to_arrays(), "kept": kept, "of": np.array(n)}
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector of these kept rows; with fewer than k of them, the farthest counts."""
