@@ -54,9 +54,10 @@ class Worker:
         named = os.environ.get(CONFIG_VARIABLE)
         if not named:
             raise OperatorError(f"{CONFIG_VARIABLE}: expected the path of a watchgate.yaml, found nothing")
-        threadpool_limits(1)  # spinning BLAS threads cost other workers more than they give this one
+        logging.getLogger("uvicorn.access").propagate = False  # else uvicorn prepares a line a request that none reads
         config = configfile.read(Path(named))
         endpoints = load_endpoints(config)
+        threadpool_limits(1)  # spinning BLAS threads cost other workers more than they give this one
         self._recorder = open_recorder(config, [endpoint.info for endpoint in endpoints.values()])
         self.app = app.build(config, endpoints, self._recorder)
         self.app.start()
