@@ -275,7 +275,7 @@ def _split(judged: Judged, group: Sequence[Pending]) -> list[Result]:
     parts: list[Result] = []
     start = 0
     for pending in group:
-        parts.append(judged.take(slice(start, start + pending.rows)))
+        parts.append(judged.take(slice(start, start + pending.rows), pending.batch))
         start += pending.rows
     return parts
 

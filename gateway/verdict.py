@@ -127,10 +127,10 @@ class Judged:
     purified_rows: Array | None = None
     rows_run: int = 0
 
-    def take(self, rows: slice) -> Judged:
-        """The part that belongs to these rows."""
+    def take(self, rows: slice, batch: Batch | None = None) -> Judged:
+        """The part that belongs to these rows; `batch` is their own batch, where there is one already."""
         return Judged(
-            self.batch.take(rows),
+            self.batch.take(rows) if batch is None else batch,
             self.verdicts.take(rows),
             None if self.outputs is None else self.outputs.take(rows),
             None if self.before is None else self.before.take(rows),

@@ -210,9 +210,11 @@ def test_two_workers_count_together_and_survive_each_other(folder: Path, x: Arra
             time.sleep(0.2)
         for _ in range(40):  # a connection of its own for each, so that both workers get some
             assert httpx.post(f"http://127.0.0.1:{port}/predict", json={"x": x.tolist()}).status_code == 200
-        time.sleep(1.5)
-        now = counted(client)["rows"]
-        assert now == before["rows"] + 40 * len(x)
+        expected = before["rows"] + 40 * len(x)
+        while (now := counted(client)["rows"]) < expected:  # the other worker writes its numbers once a second
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert now == expected
         victim = next(child for child in psutil.Process(server.pid).children(recursive=True) if is_worker(child))
         victim.kill()
         seen = [now]
