@@ -21,6 +21,7 @@ from attacks.fgsm import fgsm
 from attacks.grid import still_adversarial
 from attacks.losses import Model, margin, value_and_gradient
 from attacks.network import Network
+from attacks.passes import Passes
 from attacks.pgd import pgd
 from models.batch import Array, Batch
 
@@ -83,6 +84,17 @@ class Targets:
         """In unit space, for these rows."""
         return self.feasible.through(self.network.model(self.batch.extras), self.batch.x)
 
+    def drawn(self, low: float, high: float, random: np.random.Generator) -> Tensor:
+        """An epsilon for each row, log-uniform, of whole steps where all values share one."""
+        drawn = low * (high / low) ** random.random(len(self.x))
+        step = self.feasible.even_step
+        drawn = drawn if step is None else np.maximum(np.rint(drawn / step), 1.0) * step
+        return torch.tensor(drawn, dtype=self.x.dtype).reshape(-1, *[1] * (self.x.ndim - 1))
+
+    def look(self, rows: Tensor) -> Passes:
+        """What a chain would see of rows in unit space, of all these rows in their order."""
+        return Passes(self.feasible.seen(self.batch.x)(rows), self.network, self.batch.extras)
+
     def part(self, rows: slice) -> Targets:
         """Only some of them."""
         return Targets(self.feasible, self.network, self.batch.take(rows), self.of[rows], self.x[rows], self.y[rows])
@@ -109,8 +121,7 @@ def attacked(
     order = np.random.default_rng(seed).permutation(len(batch))[:MOST_ROWS]
     targets = Targets.pick(network, feasible, batch, y, order)
     effort, n = _affordable(targets, seconds)
-    smallest = smallest_epsilon(targets.part(slice(0, _PROBED)), seed)
-    low, high = _strengths(smallest, feasible)
+    low, high = strengths(targets, seed)
     chosen = targets.part(slice(0, n))
     random = np.random.default_rng(seed + 1)
     jobs = _jobs(chosen, effort, low, high, random, seed)
@@ -126,10 +137,7 @@ def _jobs(
     model, x, y = chosen.model, chosen.x, chosen.y
 
     def epsilon() -> Tensor:
-        drawn = low * (high / low) ** random.random(len(x))
-        step = chosen.feasible.even_step
-        drawn = drawn if step is None else np.maximum(np.rint(drawn / step), 1.0) * step
-        return torch.tensor(drawn, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        return chosen.drawn(low, high, random)
 
     def smallest(sure: bool) -> Tensor:
         with torch.no_grad():
@@ -165,12 +173,13 @@ def smallest_epsilon(targets: Targets, seed: int) -> Array:
     return np.where(won_ever.numpy(), high.numpy(), np.inf)
 
 
-def _strengths(smallest: Array, feasible: Feasible) -> tuple[float, float]:
+def strengths(targets: Targets, seed: int) -> tuple[float, float]:
     """The weakest and the strongest epsilon to attack with."""
+    smallest = smallest_epsilon(targets.part(slice(0, _PROBED)), seed)
     won = smallest[np.isfinite(smallest)]
     if len(won) == 0:
         return _HALF_THE_RANGE / 8.0, _HALF_THE_RANGE
-    low = max(_WEAKEST * float(np.median(won)), feasible.even_step or 0.0, 1e-4)
+    low = max(_WEAKEST * float(np.median(won)), targets.feasible.even_step or 0.0, 1e-4)
     return low, max(min(_STRONGEST * float(np.quantile(won, 0.95)), _HALF_THE_RANGE), low)
 
 

@@ -21,6 +21,9 @@ def calibrate(
     quick: Annotated[
         bool, typer.Option("--quick", help="Seconds instead of minutes for what learns from attacks, at some loss.")
     ] = False,
+    harden: Annotated[
+        int, typer.Option(min=0, max=20, help="Rounds of attacks that know the combiner, which learns from each.")
+    ] = 0,
     json: AsJson = False,
 ) -> None:
     """Fit the detectors, set the thresholds and write the bundle that `serve` loads."""
@@ -28,6 +31,7 @@ def calibrate(
     from gateway.configfile import read
     from gateway.errors import OperatorError
     from gateway.training.calibrate import calibrate as run
+    from gateway.training.learning import Learning
 
     settings = read(config, need_files=True)
     unknown = [name for name in endpoint or () if name not in settings.endpoints]
@@ -37,7 +41,7 @@ def calibrate(
     for name in endpoint or settings.endpoints:
         saw = _saw_training(name, trained, asked=settings.endpoints[name].holdout is None)
         with progress_bar(name) as tell:
-            reports.append(run(settings, name, progress=tell, saw_training=saw, quick=quick))
+            reports.append(run(settings, name, progress=tell, saw_training=saw, learning=Learning(quick, harden)))
     if json:
         print_json({"endpoints": [report.to_json() for report in reports]})
         return

@@ -17,14 +17,13 @@ from gateway.errors import OperatorError
 from gateway.training import seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
 from gateway.training.data import Rows
-from gateway.training.examples import Made, make
 from gateway.training.fitting import FittedChain, fit
+from gateway.training.learning import THOROUGH, Learning, learned_from
 from gateway.training.loading import calibrated_part, stage_info
 from gateway.training.measuring import Measured, measure
 from gateway.training.passes import Chunked, Progress, silent
-from gateway.training.prepare import Prepared, learns, prepare
+from gateway.training.prepare import Prepared, prepare
 from gateway.training.report import Report, StageReport
-from gateway.training.splits import MIN_TRAIN
 from models.batch import Array
 from models.errors import ModelError
 
@@ -38,12 +37,12 @@ def calibrate(
     *,
     progress: Progress | None = None,
     saw_training: bool | Callable[[], bool | None] | None = None,
-    quick: bool = False,
+    learning: Learning = THOROUGH,
 ) -> Report:
     """Fits the endpoint's chain, sets its cuts, measures it, and writes its bundle.
 
     `saw_training` says whether the model was trained on the reference; it matters only without a holdout, and may be
-    a question that is asked only then. None is "not known". `quick`: seconds instead of minutes for what is trained.
+    a question that is asked only then. None is "not known". `learning` is for stages that learn from attacks.
 
     Raises:
         OperatorError: the model can't be loaded or told, the data does not fit it, a stage does not suit it, or the
@@ -56,7 +55,7 @@ def calibrate(
     shown = progress or silent
     try:
         with drafting(config.bundle, endpoint) as draft:
-            return _calibrate(config, endpoint, settings, draft, shown, saw_training, quick)
+            return _calibrate(config, endpoint, settings, draft, shown, saw_training, learning)
     except ModelError as error:
         raise OperatorError(f"endpoints.{endpoint}.model: {error}") from error
     except OperatorError as error:
@@ -74,12 +73,12 @@ def _calibrate(
     draft: Draft,
     progress: Progress,
     saw_training: bool | Callable[[], bool | None] | None,
-    quick: bool,
+    learning: Learning,
 ) -> Report:
     prepared = prepare(settings, draft)
     Disclosure.of(settings.answers, prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
     purifiers = _purifiers(settings, prepared, draft)
-    made = _examples(settings, prepared, draft, quick, progress)
+    made = learned_from(settings, prepared, draft.folder, learning, progress)
     fitted = fit(
         settings.chain, prepared.backend, prepared.read, settings.budget, settings.seed, progress, made.examples
     )
@@ -102,25 +101,6 @@ def _calibrate(
     draft.write({**manifest, "report": report.to_json()})
     progress("done", 1, 1)
     return report
-
-
-def _examples(settings: EndpointConfig, prepared: Prepared, draft: Draft, quick: bool, progress: Progress) -> Made:
-    """What stages that learn from attacks learn from."""
-    if not learns(settings):
-        return Made(None, ())
-    if "train" not in prepared.parts:
-        return Made(None, (f"no attacks to learn from: the holdout is too small for {MIN_TRAIN} rows more",))
-    train, reference = prepared.read("train"), prepared.read("reference")
-    return make(
-        prepared.spec,
-        draft.folder,
-        prepared.backend,
-        train,
-        reference,
-        seed=settings.seed,
-        quick=quick,
-        progress=progress,
-    )
 
 
 def _purifiers(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> list[tuple[Purifier, str]]:

@@ -26,6 +26,7 @@ from models.specs import ModelSpec
 
 if TYPE_CHECKING:
     from attacks.feasible import Feasible
+    from attacks.making import Attacked
     from attacks.network import Network
 
 SECONDS, QUICK_SECONDS = 120.0, 15.0
@@ -40,6 +41,7 @@ class Made:
 
     examples: Examples | None
     notes: tuple[str, ...]
+    sources: Sources | None = None
 
 
 def make(
@@ -75,34 +77,39 @@ def make(
     feasible = Feasible.learn(some.x, backend.spec, rules)
     classes = _classes(chunked, train.batch)
     right = np.arange(len(classes)) if train.y is None else np.flatnonzero(classes == train.y)
-    sources = _Sources(train.batch.take(right), classes[right], feasible, chunked)
+    sources = Sources(network, feasible, train.batch.take(right), classes[right], chunked)
     seconds = QUICK_SECONDS if quick else SECONDS
-    views = dict(sources.attacked(network, seed, seconds, progress))
+    views = dict(sources.attacked(seed, seconds, progress))
     if not views:
         return _none("no attack changed the model's answer on enough rows")
     made = Examples(View(train.batch, chunked), views, sources.worn(seed))
-    return Made(made, (_told(made),))
+    return Made(made, (_told(made),), sources)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sources:
-    """Rows that the model gets right, and the classes `y` (n,) that it gives them."""
+class Sources:
+    """Rows that the model gets right, the classes `y` (n,) that it gives them, and what it takes to attack them."""
 
+    network: Network
+    feasible: Feasible
     batch: Batch
     y: Array
-    feasible: Feasible
     backend: Chunked
 
-    def attacked(self, network: Network, seed: int, seconds: float, progress: Progress) -> Iterator[tuple[str, View]]:
+    def attacked(self, seed: int, seconds: float, progress: Progress) -> Iterator[tuple[str, View]]:
         """For each attack by name, the rows that the backend itself takes for another class."""
         from attacks.making import attacked
 
-        made = attacked(network, self.feasible, self.batch, self.y, seed=seed, seconds=seconds, tell=progress)
+        made = attacked(self.network, self.feasible, self.batch, self.y, seed=seed, seconds=seconds, tell=progress)
         for attack in made:
-            rows = self.batch.take(attack.of).with_x(attack.x)
-            won = np.flatnonzero(_classes(self.backend, rows) != self.y[attack.of])
-            if len(won) >= FEW_ROWS:
-                yield attack.name, View(rows.take(won), self.backend)
+            if (view := self.won(attack)) is not None:
+                yield attack.name, view
+
+    def won(self, attack: Attacked) -> View | None:
+        """The attacked rows that the backend itself takes for another class; None for few."""
+        rows = self.batch.take(attack.of).with_x(attack.x)
+        won = np.flatnonzero(_classes(self.backend, rows) != self.y[attack.of])
+        return View(rows.take(won), self.backend) if len(won) >= FEW_ROWS else None
 
     def worn(self, seed: int) -> View | None:
         """Rows that wear left what they were to the model."""

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.training.calibrate import calibrate
+from gateway.training.learning import Learning
 from gateway.training.loading import load_endpoints
 from gateway.training.report import Report
 from gateway.verdict import Action
@@ -24,7 +25,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Report
     folder = tmp_path_factory.mktemp("digits")
     digits.write(folder)
     config = Project(folder).config(chain=CHAIN)
-    return config, calibrate(config, "digits", quick=True)
+    return config, calibrate(config, "digits", learning=Learning(quick=True, harden=1))
 
 
 def attacked(x: Array, epsilon: float = 4 / 16) -> Batch:
@@ -42,6 +43,7 @@ def test_train_rows_are_set_aside_and_the_report_says_what_was_learned(calibrate
     assert report.rows["train"] >= 100
     assert sum(report.rows[part] for part in ("train", "rank", "calibrate", "check")) == 797
     assert any(note.startswith("trained on ") and " by pgd" in note for note in report.notes)
+    assert any(note.startswith("hardened: attacks that know the combiner got ") for note in report.notes)
     notes = next(stage.notes for stage in report.stages if stage.kind == "combiner")
     assert any("what finds attacks comes from" in note for note in notes)
 
@@ -62,7 +64,7 @@ def test_too_small_a_holdout_learns_nothing_and_says_so(tmp_path: Path) -> None:
     digits.write(tmp_path)
     with np.load(tmp_path / "test.npz") as file:
         np.savez(tmp_path / "test.npz", x=file["x"][:300], y=file["y"][:300])
-    report = calibrate(Project(tmp_path).config(chain=CHAIN), "digits", quick=True)
+    report = calibrate(Project(tmp_path).config(chain=CHAIN), "digits", learning=Learning(quick=True))
     assert "train" not in report.rows
     assert any("the holdout is too small" in note for note in report.notes)
     (notes,) = (stage.notes for stage in report.stages if stage.kind == "combiner")
