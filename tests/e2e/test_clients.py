@@ -7,24 +7,23 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bentoml
 import httpx
 import numpy as np
 import onnxruntime
 import psutil
 import pytest
 import tritonclient.http as triton
-from bentoml.exceptions import BentoMLException
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.batch import Array
 from tests import digits
-from tests.e2e.test_own_model import free_port, run, serving
+from tests.e2e.test_own_model import ENVIRONMENT, free_port, run, serving
 from tests.wired import binary, packed, tensor
 
 INFER = "/v2/models/digits/infer"
@@ -108,21 +107,33 @@ def test_tritonclient_reads_mixed_batches(port: int, x: Array, logits: Array, as
     client.close()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as BentoML is imported
-def test_bentomls_client_gets_onnxruntimes_answer(port: int, x: Array, logits: Array) -> None:
-    with bentoml.SyncHTTPClient(f"http://127.0.0.1:{port}") as client:
-        for answer in (
-            client.predict(x),
-            client.predict(x=x, endpoint="digits"),
-            client.predict(inputs={"x": x.tolist()}),
-        ):
-            np.testing.assert_allclose(answer["outputs"]["logits"], logits, rtol=1e-5, atol=1e-5)
-            assert set(answer["verdict"]) == {"allow"}
-        with pytest.raises(BentoMLException, match="the request was rejected") as refused:
-            client.predict(x[:1] + np.float32(0.01))
-        assert refused.value.error_code == 403
-        with pytest.raises(BentoMLException, match="expected rows, nested 4 deep, found 3 deep"):
-            client.predict(x[:, 0])
+BENTOML_CLIENT = """
+import json, sys
+import bentoml, numpy as np
+port, rows = sys.argv[1:]
+x = np.load(rows)
+with bentoml.SyncHTTPClient(f"http://127.0.0.1:{port}") as client:
+    told = [client.predict(x), client.predict(x=x, endpoint="digits"), client.predict(inputs={"x": x.tolist()})]
+    for refused in (x[:1] + np.float32(0.01), x[:, 0]):
+        try:
+            client.predict(refused)
+        except bentoml.exceptions.BentoMLException as exc:
+            told.append([exc.error_code.value, str(exc)])
+print(json.dumps(told))
+"""
+
+
+def test_bentomls_client_gets_onnxruntimes_answer(port: int, x: Array, logits: Array, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", x)
+    command = [sys.executable, "-c", BENTOML_CLIENT, str(port), str(tmp_path / "rows.npy")]
+    ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60)
+    *answers, rejected, malformed = json.loads(ran.stdout)
+    for answer in answers:
+        np.testing.assert_allclose(answer["outputs"]["logits"], logits, rtol=1e-5, atol=1e-5)
+        assert set(answer["verdict"]) == {"allow"}
+    assert (len(answers), rejected[0], malformed[0]) == (3, 403, 400)
+    assert "the request was rejected" in rejected[1]
+    assert "expected rows, nested 4 deep, found 3 deep" in malformed[1]
 
 
 def test_curl_gets_onnxruntimes_answer(port: int, x: Array, logits: Array, tmp_path: Path) -> None:
