@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -41,6 +42,7 @@ def shell(line: str, folder: Path) -> str:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's calls need curl")
 def test_the_own_model_example_runs_as_printed(tmp_path: Path) -> None:
     make, (_, commands, calls, looks) = blocks("python")[0], blocks("sh")
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=120)
