@@ -13,6 +13,7 @@ Every answer carries a server-made id in the header `x-watchgate-id`, which is a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -36,6 +37,8 @@ from gateway.wire.response import JSON, Header
 INFER = "/v2/models/{model}/infer"
 PREDICT = "/predict"
 TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+PATIENCE_S = 2.0  # how long a verdict waits for room in the record
+MOST_PATIENT = 64  # requests that may wait so
 _log = logging.getLogger("watchgate")
 
 Reply = tuple[int, list[Header], bytes]
@@ -64,6 +67,7 @@ class App:
         self._pages = pages(endpoints)
         self._readiness = readiness(endpoints)
         self._draining = False
+        self._patient = 0  # requests that wait for room in the record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
@@ -130,8 +134,8 @@ class App:
         try:
             headers, content = served.writer.write(judged, worst, plan.wanted, plan.id)
         except Rejected as refusal:
-            return self._told(call, served, judged, worst, call.refusal(refusal))
-        return self._told(call, served, judged, worst, (200, headers, content))
+            return await self._told(call, served, judged, worst, call.refusal(refusal))
+        return await self._told(call, served, judged, worst, (200, headers, content))
 
     async def _predict(self, call: Call, receive: Receive) -> Reply:
         seen = call.envelope = envelope.read(call.scope["headers"])
@@ -153,8 +157,8 @@ class App:
         try:
             content = served.writer.plain(judged, worst, call.id)
         except Rejected as refusal:
-            return self._told(call, served, judged, worst, call.refusal(refusal))
-        return self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
+            return await self._told(call, served, judged, worst, call.refusal(refusal))
+        return await self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
 
     def _named(self, name: str, body: bytes) -> Served:
         if not name and len(self._endpoints) == 1:
@@ -166,14 +170,32 @@ class App:
             raise TooLarge(f"body: expected at most {served.limits.max_body_bytes} bytes, found {len(body)}")
         return served
 
-    def _told(self, call: Call, served: Served, judged: Judged, worst: int, reply: Reply) -> Reply:
+    async def _told(self, call: Call, served: Served, judged: Judged, worst: int, reply: Reply) -> Reply:
         """The reply, once the recorder has the verdict: what isn't on record is not answered where it matters."""
-        if self._offer(call, served, judged, reply[0]):
+        enforced = bool(worst) and served.enforcing
+        if (not enforced or await self._room(call.principal)) and self._offer(call, served, judged, reply[0]):
             return reply
         served.meter.dropped["kept" if worst else "clean"] += 1
-        if worst and served.enforcing:
+        if enforced:
             raise Unavailable("the record of verdicts is full")
         return reply
+
+    async def _room(self, principal: str) -> bool:
+        """Whether the record has room. Who is stopped faster than the disk is quick gets slowed, then refused."""
+        if self._recorder.has_room(principal):
+            return True
+        if self._patient >= MOST_PATIENT:
+            return False
+        self._patient += 1
+        try:
+            ends = time.monotonic() + PATIENCE_S
+            while time.monotonic() < ends:
+                await asyncio.sleep(0.01)
+                if self._recorder.has_room(principal):
+                    return True
+            return False
+        finally:
+            self._patient -= 1
 
     def _offer(self, call: Call, served: Served, judged: Judged | None, status: int, error: str | None = None) -> bool:
         try:

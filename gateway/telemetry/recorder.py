@@ -80,7 +80,11 @@ class SideRecorder:
 
     def has_room(self, principal: str) -> bool:
         """Whether a flagged or rejected verdict could be taken now; asked before an enforcing endpoint answers."""
-        return self._verdicts.has_room(principal)
+        if self._verdicts.has_room(principal):
+            return True
+        if self._writer is not None:
+            self._writer.hurry()
+        return False
 
     def stats(self) -> Mapping[str, int]:
         """What was kept and what was lost since the start, in this process."""

@@ -52,7 +52,8 @@ class Writer(threading.Thread):
         self._pass_on = pass_on
         self._backlog: Lane[Entry] = Lane(_BACKLOG, lambda entry: Entry(entry.record, "quota"))
         self._writing: list[Entry] = []
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._awake = threading.Event()
         self._deadline = float("inf")
         self._retry_at = 0.0
         self._retry_s = _RETRY_S[0]
@@ -61,7 +62,9 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`, and then until all is written or the time is up."""
-        while not self._stopping.wait(FLUSH_S):
+        while not self._stopping:
+            self._awake.wait(FLUSH_S)
+            self._awake.clear()
             self._turn()
         self._retry_at = 0.0
         self._turn()
@@ -74,7 +77,12 @@ class Writer(threading.Thread):
     def stop(self, deadline: float) -> None:
         """Asks it to finish by `deadline` (`time.monotonic()`)."""
         self._deadline = deadline
-        self._stopping.set()
+        self._stopping = True
+        self._awake.set()
+
+    def hurry(self) -> None:
+        """Somebody waits for room: the next turn begins now."""
+        self._awake.set()
 
     @property
     def _waiting(self) -> bool:
