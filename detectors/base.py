@@ -154,6 +154,11 @@ class DetectorSpec(BaseModel, ABC):
         """
         return NO_ARRAYS
 
+    @property
+    def cost(self) -> float:
+        """Forward passes a row beyond the one that answers; a network of its own counts by its size."""
+        return 0.0
+
     def needed(self) -> frozenset[Need]:
         """What it needs of the model; `layers` makes `calibrate` look for some where the config names none."""
         return self.needs

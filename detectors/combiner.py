@@ -128,6 +128,11 @@ class CombinerSpec(DetectorSpec):
         above = f"with {float(arrays['above']):.1%} of honest ones above its floor"
         return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
 
+    @property
+    def cost(self) -> float:
+        """Of its listed pieces together; the default ones cost nothing."""
+        return sum(piece.cost for piece in self.evidence or ())
+
     def needed(self) -> frozenset[Need]:
         """What its listed pieces need; the default ones look at layers too, and do without."""
         if self.evidence is None:

@@ -42,6 +42,11 @@ class CustomSpec(DetectorSpec):
         """As the named class does."""
         return self._own.notes(arrays, spec)
 
+    @property
+    def cost(self) -> float:
+        """As the named class says."""
+        return self._own.cost
+
     def needed(self) -> frozenset[Need]:
         """As the named class does."""
         return self._own.needed()

@@ -54,6 +54,11 @@ class FeatureSqueezingSpec(DetectorSpec):
     needs: ClassVar[frozenset[Need]] = frozenset({"logits"})
     suits: ClassVar[frozenset[Kind]] = frozenset({"image", "series", "table"})
 
+    @property
+    def cost(self) -> float:
+        """One a squeezer; two where none are listed."""
+        return float(len(self.squeezers or (BitDepthSpec, MedianSpec)))
+
     def fit(self, reference: Reference) -> Arrays:
         """What the squeezers learn."""
         self.refuse_unsuitable(reference.spec, reference.view.outputs)
