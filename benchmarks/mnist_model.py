@@ -74,16 +74,16 @@ def fit(network: nn.Module, train: Labeled, epochs: int = EPOCHS) -> None:
             schedule.step()
 
 
-def export(network: nn.Module, path: Path) -> None:
-    """Writes the network as one ONNX file with a free batch axis."""
+def export(network: nn.Module, path: Path, shape: tuple[int, ...] = (1, 28, 28)) -> None:
+    """Writes the network as one ONNX file with a free batch axis; `shape` is a row's."""
     rows = torch.export.Dim("rows")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         torch.onnx.export(
             network,
-            (torch.zeros(2, 1, 28, 28),),
+            (torch.zeros(2, *shape),),
             path,
-            input_names=["image"],
+            input_names=["image" if len(shape) > 1 else "x"],
             output_names=["logits"],
             dynamic_shapes=({0: rows},),
             dynamo=True,

@@ -1,0 +1,92 @@
+"""Chains calibrated by the product's own code, from one reading of the data and one making of attacks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import CACHE
+from benchmarks.detection.judging import BUDGET
+from benchmarks.quality.catalogue import kinds
+from benchmarks.quality.remembering import Remembering
+from benchmarks.quality.subject import Subject
+from detectors.base import Reference, View
+from detectors.combiner import CombinerSpec
+from detectors.examples import Examples
+from gateway.chain import Chain
+from gateway.config import EndpointConfig, StageConfig
+from gateway.training.bundle import Draft
+from gateway.training.examples import Made
+from gateway.training.fitting import fit
+from gateway.training.hardening import harden
+from gateway.training.learning import Learning, learned_from
+from gateway.training.passes import Chunked, silent
+from gateway.training.prepare import Prepared, prepare
+
+COMBINED: tuple[Mapping[str, Any], ...] = ({"kind": "contract"}, {"kind": "combiner"})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The data split as `calibrate` does for a chain that learns, and the attacks made of its *train* rows."""
+
+    settings: EndpointConfig
+    prepared: Prepared
+    made: Made
+    quick: bool
+
+    @staticmethod
+    def of(subject: Subject, quick: bool) -> Calibration:
+        """Reads, splits, attacks."""
+        folder = CACHE / "quality" / subject.name / "draft"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        settings = settings_of(subject, (*({"kind": kind} for kind in kinds()), {"kind": "combiner"}))
+        prepared = prepare(settings, Draft(folder))
+        prepared = replace(prepared, backend=Remembering(prepared.backend))
+        made = learned_from(settings, prepared, folder, Learning(quick), silent)
+        return Calibration(settings, prepared, made, quick)
+
+    def chain(self, stages: Sequence[Mapping[str, Any]], examples: Examples | None = None) -> tuple[Chain, list[str]]:
+        """The calibrated chain, and what its stages have to say of their fit.
+
+        Raises:
+            OperatorError: a stage does not suit the model or the data.
+        """
+        configs = [StageConfig.model_validate(dict(stage)) for stage in stages]
+        backend, read = self.prepared.backend, self.prepared.read
+        fitted = fit(configs, backend, read, self.settings.budget, self.settings.seed, silent, examples)
+        notes = [note for stage in fitted.stages for note in stage.notes]
+        return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy), notes
+
+    def without(self, attacks: Sequence[str]) -> Examples | None:
+        """The examples without those attacks whose name starts with one of these; None where nothing is left out."""
+        examples = self.made.examples
+        if examples is None:
+            return None
+        left = {name: view for name, view in examples.attacked.items() if not name.startswith(tuple(attacks))}
+        return replace(examples, attacked=left) if 0 < len(left) < len(examples.attacked) else None
+
+    def hardened(self, rounds: int) -> Made:
+        """The examples after so many rounds of self-play, as `calibrate --harden` plays them."""
+        rows = self.prepared.read("reference")
+        view = View(rows.batch, Chunked(self.prepared.backend))
+        reference = Reference(view, self.prepared.backend.spec, rows.y, self.settings.seed)
+        budget = self.settings.budget.flag
+        return harden(self.made, CombinerSpec(), reference, rounds=rounds, budget=budget, quick=self.quick)
+
+
+def settings_of(subject: Subject, stages: Sequence[Mapping[str, Any]]) -> EndpointConfig:
+    """As they would stand in a config file."""
+    return EndpointConfig.model_validate(
+        {
+            "model": {"kind": "onnx", "path": str(subject.trained.onnx), "input": dict(subject.input)},
+            "reference": Path(subject.reference),
+            "holdout": Path(subject.holdout),
+            "budget": BUDGET,
+            "chain": [dict(stage) for stage in stages],
+        }
+    )

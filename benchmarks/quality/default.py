@@ -1,0 +1,57 @@
+"""The default chain: what `watchgate init` writes and `calibrate` makes of it, run as an operator runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.data import CACHE, ROOT
+from benchmarks.quality.remembering import Remembering
+from benchmarks.quality.subject import Subject
+from gateway.chain import Chain
+from gateway.configfile import read
+from gateway.training.loading import load_endpoints
+
+
+@dataclass(frozen=True)
+class Default:
+    """The chain, how long `calibrate` took, and what it printed."""
+
+    chain: Chain
+    seconds: float
+    printed: str
+
+
+def default(subject: Subject, quick: bool, harden: int = 0) -> Default:
+    """Writes the config, calibrates and loads the bundle."""
+    folder = CACHE / "quality" / subject.name / ("hardened" if harden else "default")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    files = ("--reference", str(subject.reference), "--holdout", str(subject.holdout))
+    _watchgate(folder, "init", "--model", str(subject.trained.onnx), *files, "--name", subject.name)
+    started = time.perf_counter()
+    options = ["--quick"] * quick + ["--harden", str(harden)] * bool(harden)
+    printed = _watchgate(folder, "calibrate", *options)
+    seconds = time.perf_counter() - started
+    chain = load_endpoints(read(folder / "watchgate.yaml"))[subject.name].chain
+    return Default(replace(chain, backend=Remembering(chain.backend)), seconds, printed)
+
+
+def _watchgate(folder: Path, *words: str) -> str:
+    """What the command printed.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"watchgate {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
