@@ -34,7 +34,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.serving
 
 bench-quality: setup
-	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.purifiers
 
 clean:

@@ -26,7 +26,7 @@ from gateway.training.learning import Learning, learned_from
 from gateway.training.passes import Chunked, silent
 from gateway.training.prepare import Prepared, prepare
 
-COMBINED: tuple[Mapping[str, Any], ...] = ({"kind": "contract"}, {"kind": "combiner"})
+Stages = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Calibration:
         made = learned_from(settings, prepared, folder, Learning(quick), silent)
         return Calibration(settings, prepared, made, quick)
 
-    def chain(self, stages: Sequence[Mapping[str, Any]], examples: Examples | None = None) -> tuple[Chain, list[str]]:
+    def chain(self, stages: Stages, examples: Examples | None = None) -> tuple[Chain, list[str]]:
         """The calibrated chain, and what its stages have to say of their fit.
 
         Raises:
@@ -79,7 +79,7 @@ class Calibration:
         return harden(self.made, CombinerSpec(), reference, rounds=rounds, budget=budget, quick=self.quick)
 
 
-def settings_of(subject: Subject, stages: Sequence[Mapping[str, Any]]) -> EndpointConfig:
+def settings_of(subject: Subject, stages: Stages) -> EndpointConfig:
     """As they would stand in a config file."""
     return EndpointConfig.model_validate(
         {

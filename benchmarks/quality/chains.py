@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.quality.calibrating import COMBINED, Calibration
+from benchmarks.quality.calibrating import Calibration, Stages
 from benchmarks.quality.catalogue import kinds
 from benchmarks.quality.default import Default
 from benchmarks.quality.effort import Effort
@@ -15,7 +15,8 @@ from gateway.chain import Chain
 from gateway.errors import OperatorError
 
 DEFAULT, COMBINER, HARDENED, LEFT_OUT = "default chain", "combiner", "combiner, hardened", "combiner, kin left out"
-DEFAULT_HARDENED = "default chain, hardened"
+DEFAULT_HARDENED, WITH_CONTRACT = "default chain, hardened", "contract, combiner"
+COMBINED: Stages = ({"kind": "combiner"},)
 # Which of the attacks that a combiner learns from are kin to those that it is judged by, by how their names start.
 KIN: Mapping[str, tuple[str, ...]] = {
     "FGSM": ("fgsm",),
@@ -44,12 +45,14 @@ class Refused:
 
 
 def combiners(calibration: Calibration, effort: Effort) -> Iterator[Calibrated]:
-    """With all attacks, each kin of them left out, and with self-play."""
-    yield _calibrated(COMBINER, calibration, COMBINED, calibration.made.examples)
+    """With all attacks, behind a contract, with each kin of them left out, and with self-play."""
+    examples = calibration.made.examples
+    yield _calibrated(COMBINER, calibration, COMBINED, examples)
+    yield _calibrated(WITH_CONTRACT, calibration, ({"kind": "contract"}, *COMBINED), examples)
     for family, attacks in KIN.items():
-        examples = calibration.without(attacks)
-        if examples is not None:
-            yield _calibrated(f"{COMBINER} without {family}", calibration, COMBINED, examples, family)
+        left = calibration.without(attacks)
+        if left is not None:
+            yield _calibrated(f"{COMBINER} without {family}", calibration, COMBINED, left, family)
     if calibration.made.sources is not None:
         hardened = calibration.hardened(effort.harden)
         yield _calibrated(HARDENED, calibration, COMBINED, hardened.examples, notes=hardened.notes)
@@ -76,7 +79,7 @@ def defaults(plain: Default, hardened: Default | None) -> Iterator[Calibrated]:
 def _calibrated(
     name: str,
     calibration: Calibration,
-    stages: Sequence[Mapping[str, object]],
+    stages: Stages,
     examples: Examples | None,
     family: str | None = None,
     notes: tuple[str, ...] = (),

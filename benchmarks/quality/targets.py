@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.quality.adaptive import Adaptive
-from benchmarks.quality.chains import COMBINER, DEFAULT, DEFAULT_HARDENED, HARDENED
+from benchmarks.quality.chains import COMBINER, DEFAULT, DEFAULT_HARDENED, HARDENED, WITH_CONTRACT
 from benchmarks.quality.judging import Judged
 from benchmarks.quality.subject import Probe
 from benchmarks.statistics import Rate
@@ -47,14 +47,14 @@ class Table:
 
 
 def checks(subject: str, table: Table) -> list[Check]:
-    """The promises of this subject, for the default chain and for the combiner."""
+    """The promises of this subject, for the default chain and for the combiner, alone and behind a contract."""
     makers: dict[str, Callable[[Table, Judged], Iterator[Check]]] = {
         "mnist": _mnist,
         "cifar10": _cifar10,
         "adult": _adult,
     }
     found: list[Check] = []
-    for name in (DEFAULT, COMBINER):
+    for name in (DEFAULT, COMBINER, WITH_CONTRACT):
         line = table.line(name)
         if line is not None:
             found += makers[subject](table, line)
