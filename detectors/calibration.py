@@ -64,7 +64,7 @@ class TailMap:
         index = self.knots.searchsorted(scores)
         p: Array = self.levels[index]
         top = index == len(self.knots)
-        if top.any():
+        if np.count_nonzero(top):
             p[top] *= self._decay(np.asarray(scores)[top])
         return p
 

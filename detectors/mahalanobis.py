@@ -36,11 +36,10 @@ class Mahalanobis:
         out = self.space.coordinates(view).dot(self.weights)
         d = len(self.weights)
         y = out[:, :d]
-        squares = np.einsum("ij,ij->i", y, y)
-        squares += (out[:, d:] + self.offsets).min(axis=1)
+        squares: Array = np.add.reduce(y * y, axis=1)
+        squares += np.minimum.reduce(out[:, d:] + self.offsets, axis=1)
         np.maximum(squares, np.float32(0.0), out=squares)
-        capped: Array = np.minimum(squares, _MOST_SCORE, out=squares)
-        return capped
+        return np.minimum(squares, _MOST_SCORE, out=squares)
 
 
 class MahalanobisSpec(DetectorSpec):

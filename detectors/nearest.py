@@ -45,7 +45,8 @@ class Nearest:
         ranks = z.dot(self.minus_twice)
         ranks += self.squares
         gap = z - self.kept[self._kth(ranks)]
-        distance: Array = np.sqrt(np.einsum("ij,ij->i", gap, gap))
+        gap *= gap
+        distance: Array = np.sqrt(np.add.reduce(gap, axis=1))
         return np.asarray(np.minimum(distance, _MOST_SCORE, out=distance))
 
     def _kth(self, ranks: Array) -> Array:

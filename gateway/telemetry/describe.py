@@ -28,6 +28,7 @@ EVIDENCE_ROWS = 64  # of one request, the most suspicious first; payloads are of
 _VALUES = 16  # of a row's first output, where the model has no classes
 _EXPLAINED = 8  # rows a request that are put in words
 _TEXT = 256  # characters kept of what a caller wrote
+ALLOW, FLAG, REJECT = map(int, Action)  # numpy compares with an enum ten times slower than with an int
 _WORDS: tuple[Word, ...] = ("allow", "flag", "reject")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
@@ -39,7 +40,7 @@ def describe(observation: Observation, captured: PayloadState = "kept") -> Entry
         return Entry(_failed(observation))
     wanted = judged.verdicts.shadowed
     rows = _pick(judged.verdicts)
-    suspicious = rows[wanted[rows] > Action.ALLOW]
+    suspicious = rows[wanted[rows] > ALLOW]
     stripped = len(judged.batch) != len(wanted)
     if not len(suspicious):
         captured = "none"
@@ -78,10 +79,10 @@ def _record(seen: Observation, judged: Judged, rows: Array, captured: Array) -> 
     return _record_base(
         seen,
         verdict=_WORDS[worst],
-        enforced=bool(np.array_equal(verdicts.actions, wanted)),
+        enforced=verdicts.actions is wanted or bool(np.array_equal(verdicts.actions, wanted)),
         rows=len(wanted),
-        flagged=int(np.count_nonzero(wanted == Action.FLAG)),
-        rejected=int(np.count_nonzero(wanted == Action.REJECT)),
+        flagged=int(np.count_nonzero(wanted == FLAG)),
+        rejected=int(np.count_nonzero(wanted == REJECT)),
         stage=_deciding(evidence),
         stages=tuple(_stage_evidence(run, facts.get(run.name), rows) for run in verdicts.stages),
         row_evidence=evidence,
@@ -128,7 +129,7 @@ def _pick(verdicts: Verdicts) -> Array:
 def _row_evidence(judged: Judged, rows: Array) -> tuple[RowEvidence, ...]:
     verdicts = judged.verdicts
     before = _answers(judged.before or judged.outputs, rows)
-    unseen = (verdicts.statistic == 0.0) & (verdicts.actions == Action.REJECT)  # stopped before the model
+    unseen = (verdicts.statistic == 0.0) & (verdicts.actions == REJECT)  # stopped before the model
     before = tuple(None if hidden else answer for hidden, answer in zip(unseen[rows].tolist(), before, strict=True))
     purified = np.zeros(len(verdicts), dtype=bool) if judged.purified_rows is None else judged.purified_rows
     after = _answers(judged.outputs, rows) if purified.any() else before

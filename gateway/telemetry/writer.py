@@ -17,7 +17,7 @@ from gateway.telemetry.observation import ChainInfo, Observation
 
 logger = logging.getLogger("watchgate.telemetry")
 
-FLUSH_S = 0.1  # what `kill -9` can lose of an idle gateway; the promise is a second
+FLUSH_S = 0.25  # what `kill -9` can lose of an idle gateway; the promise is a second
 _LAG_S = 0.4  # of a busy one: no more may wait than is written in this time
 _WAITING = (64, 4096)  # items a lane may hold, whatever the speed
 _CHUNK = 64  # observations a transaction: a flood reaches the disk in steps
