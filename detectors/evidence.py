@@ -19,6 +19,8 @@ from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
 from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
+from detectors.noise_stability import NoiseStabilitySpec
+from detectors.squeezed_odds import SqueezedOddsSpec
 
 EvidenceSpec: TypeAlias = (
     ContractSpec
@@ -33,6 +35,8 @@ EvidenceSpec: TypeAlias = (
     | DeepNearestSpec
     | LocalIntrinsicDimensionSpec
     | FeatureSqueezingSpec
+    | SqueezedOddsSpec
+    | NoiseStabilitySpec
     | CustomSpec
 )
 AnyEvidenceSpec = Annotated[EvidenceSpec, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ from typing import Any
 from attacks.evidence.base import NoTwin, Twin
 from attacks.evidence.combiner import combiner
 from attacks.evidence.contract import contract
+from attacks.evidence.odds import noise_stability, squeezed_odds
 from attacks.evidence.outputs import (
     deep_mahalanobis,
     deep_nearest,
@@ -34,6 +35,8 @@ from detectors.mahalanobis import Mahalanobis
 from detectors.margin import Margin
 from detectors.max_softmax import MaxSoftmax
 from detectors.nearest import Nearest
+from detectors.noise_stability import NoiseStability
+from detectors.squeezed_odds import SqueezedOdds
 from models.batch import Arrays, InputSpec
 
 __all__ = ["NoTwin", "Twin", "twin", "twin_of"]
@@ -51,6 +54,8 @@ TWINS: dict[type, Callable[[Any], Twin]] = {
     Margin: margin_twin,
     MaxSoftmax: max_softmax,
     Nearest: nearest,
+    NoiseStability: noise_stability,
+    SqueezedOdds: squeezed_odds,
 }
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attacks.evidence.base import Twin, straight_through
+from attacks.network import TorchOutputs
 from attacks.passes import Passes
 from defenses.base import Purifier
 from defenses.median import Median
@@ -23,18 +24,19 @@ def feature_squeezing(detector: FeatureSqueezing) -> Twin:
     squeezers = [(squeezer.name, purified(squeezer)) for squeezer in detector.squeezers]
 
     def score(passes: Passes) -> Tensor:
-        plain, dtype = passes.outputs.logits.softmax(dim=1), passes.network.spec.dtype
+        plain = passes.outputs.logits.softmax(dim=1)
         gaps = []
         for name, change in squeezers:
-            squeezed = passes.through(name, _with(change, dtype)).logits.softmax(dim=1)
+            squeezed = through(passes, name, change).logits.softmax(dim=1)
             gaps.append((squeezed - plain).abs().sum(dim=1))
         return torch.stack(gaps, dim=1).amax(dim=1)
 
     return score
 
 
-def _with(change: Change, dtype: np.dtype[np.generic]) -> Callable[[Tensor], Tensor]:
-    return lambda x: change(x, dtype)
+def through(passes: Passes, name: str, change: Change) -> TorchOutputs:
+    """The answer to purified rows."""
+    return passes.through(name, lambda x: change(x, passes.network.spec.dtype))
 
 
 def purified(purifier: Purifier) -> Change:

@@ -27,6 +27,8 @@ from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
 from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
+from detectors.noise_stability import NoiseStabilitySpec
+from detectors.squeezed_odds import SqueezedOddsSpec
 from models.batch import Array, Arrays, InputSpec
 from tests import tiny
 
@@ -43,6 +45,8 @@ SPECS: list[DetectorSpec] = [
     DeepNearestSpec(k=5),
     LocalIntrinsicDimensionSpec(),
     FeatureSqueezingSpec(squeezers=(BitDepthSpec(bits=2),)),
+    SqueezedOddsSpec(),
+    NoiseStabilitySpec(noise=0.1),
     CustomSpec.model_validate({"kind": "custom", "spec": "detectors.nearest:NearestSpec", "k": 20}),
     CombinerSpec(),
 ]
@@ -75,6 +79,18 @@ LACKING = {
     ("feature_squeezing", "table"): r"bit_depth needs .* state `input.bounds`",
     ("input_statistics", "tokens"): r"works on image and series and table inputs; this one is tokens",
     ("feature_squeezing", "tokens"): r"works on image and series and table inputs; this one is tokens",
+}
+LACKING |= {
+    (kind, case): f"{kind} {says}"
+    for kind in ("squeezed_odds", "noise_stability")
+    for case, says in {
+        "embedding": "needs class logits; this model has none",
+        "tokens": "works on image and series and table inputs; this one is tokens",
+    }.items()
+}
+LACKING |= {
+    ("squeezed_odds", case): "squeezed_odds has no squeezers of its own for tables: list some as `squeezers`"
+    for case in ("table", "table-float64", "table-missing", "table-tree")
 }
 LACKING |= {
     ("class_statistics", case): "class_statistics works on image and series inputs; this one is "

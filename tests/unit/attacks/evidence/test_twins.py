@@ -36,6 +36,8 @@ from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
 from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
+from detectors.noise_stability import NoiseStabilitySpec
+from detectors.squeezed_odds import SqueezedOddsSpec
 from models.batch import Array, Batch
 from models.specs import OnnxSpec, load_model, resolve
 from tests import tiny
@@ -58,6 +60,9 @@ SPECS: dict[str, DetectorSpec] = {
     "input_statistics-residuals": InputStatisticsSpec(look="residuals"),
     "class_statistics": ClassStatisticsSpec(),
     "feature_squeezing": FeatureSqueezingSpec(squeezers=SQUEEZERS),
+    "squeezed_odds": SqueezedOddsSpec(squeezers=SQUEEZERS),
+    "noise_stability": NoiseStabilitySpec(noise=0.1),
+    "noise_stability-change": NoiseStabilitySpec(noise=0.1, measure="change"),
     "combiner": CombinerSpec(),
 }
 CASES: dict[str, Callable[[], tiny.Case]] = {
@@ -66,6 +71,7 @@ CASES: dict[str, Callable[[], tiny.Case]] = {
     "table": tiny.table,
 }
 UNSUITABLE = {("table", "class_statistics"), ("table", "feature_squeezing"), ("series", "feature_squeezing")}
+UNSUITABLE |= {("table", "squeezed_odds"), ("series", "squeezed_odds")}
 
 
 @dataclass(frozen=True)
