@@ -34,8 +34,8 @@ Result = Judged | Exception
 class Observer(Protocol):
     """Hears of each batch that ran."""
 
-    def batch(self, rows: int, seconds: float, requests: int) -> None:
-        """`rows` of `requests` requests took `seconds`."""
+    def batch(self, judged: Judged, seconds: float, requests: int) -> None:
+        """The rows of `requests` requests took `seconds`."""
         ...
 
 
@@ -114,7 +114,7 @@ class Batcher:
         judged = self._judge(batch)
         seconds = time.perf_counter() - started
         self._cost.learn(rows, seconds)
-        self._observer.batch(rows, seconds, 1)
+        self._observer.batch(judged, seconds, 1)
         return judged
 
     def submit(self, batch: Batch) -> asyncio.Future[Judged]:
@@ -208,7 +208,7 @@ class Batcher:
         else:
             seconds = time.perf_counter() - started
             self._cost.learn(rows, seconds)
-            self._observer.batch(rows, seconds, len(group))
+            self._observer.batch(judged, seconds, len(group))
             if len(group) > 1:
                 self._alone = 0
         return results

@@ -65,6 +65,8 @@ class Verdicts:
     `actions` (n,) uint8 `Action`; `statistic` (n,) float64 chain statistic, small is suspicious; `p_value` (n,)
     conformal p-value of the chain; `decided` (n,) index into `stages`, -1 where no stage spoke.
     `shadowed` holds what would have been done where the endpoint only watches; else it is `actions`.
+    `runs` are over the whole batch, of which these are the rows `part` (None: all): only requests that are kept for a
+    trace ever look at their own share, `stages`.
     """
 
     actions: Array
@@ -72,20 +74,27 @@ class Verdicts:
     statistic: Array
     p_value: Array
     decided: Array
-    stages: tuple[StageRun, ...]
+    runs: tuple[StageRun, ...]
+    part: slice | None = None
+
+    @property
+    def stages(self) -> tuple[StageRun, ...]:
+        """The runs as seen by these rows."""
+        return self.runs if self.part is None else tuple(run.take(self.part) for run in self.runs)
 
     def __len__(self) -> int:
         return len(self.actions)
 
     def __getitem__(self, row: int) -> Verdict:
         decided = int(self.decided[row])
+        stages = self.stages
         return Verdict(
             Action(int(self.actions[row])),
             float(self.statistic[row]),
             float(self.p_value[row]),
-            self.stages[decided].name if decided >= 0 else None,
-            {s.name: float(s.scores[row]) for s in self.stages},
-            {s.name: float(s.p_values[row]) for s in self.stages},
+            stages[decided].name if decided >= 0 else None,
+            {s.name: float(s.scores[row]) for s in stages},
+            {s.name: float(s.p_values[row]) for s in stages},
         )
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -98,13 +107,15 @@ class Verdicts:
 
     def take(self, rows: slice) -> Verdicts:
         """The verdicts of only these rows: one request's share of a batch."""
+        actions = self.actions[rows]
         return Verdicts(
-            self.actions[rows],
-            self.shadowed[rows],
+            actions,
+            actions if self.shadowed is self.actions else self.shadowed[rows],
             self.statistic[rows],
             self.p_value[rows],
             self.decided[rows],
-            tuple(stage.take(rows) for stage in self.stages),
+            self.stages,
+            rows,
         )
 
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from gateway.verdict import Action, Verdicts
+from gateway.verdict import Action, Judged, Verdicts
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Numbers = dict[Key, float]
@@ -36,7 +36,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
         "Verdicts that the trace store had no room for, by endpoint and kind.",
     ),
     "watchgate_recorder": ("counter", "What the trace recorder kept, wrote, sent and lost."),
-    "watchgate_stage_seconds": ("summary", "Time of a stage on one request's batch, by endpoint and stage."),
+    "watchgate_stage_seconds": ("summary", "Time of a stage on a batch, by endpoint and stage."),
     "watchgate_request_seconds": ("histogram", "Time from reading a request's head to its answer, by endpoint."),
     "watchgate_batch_seconds": ("summary", "Time of a batch in the chain, by endpoint."),
     "watchgate_batch_rows": ("histogram", "Rows in a batch, by endpoint."),
@@ -90,10 +90,15 @@ class Meter:
         self.batch_seconds = 0.0
         self.queued_rows = 0
 
-    def batch(self, rows: int, seconds: float, requests: int) -> None:
-        """A batch ran."""
-        self.batch_rows.add(rows)
+    def batch(self, judged: Judged, seconds: float, requests: int) -> None:
+        """A batch of so many requests ran."""
+        self.batch_rows.add(len(judged.batch.x))
         self.batch_seconds += seconds
+        for run in judged.verdicts.runs:
+            self.stage_ns[run.name] += run.ended_ns - run.started_ns
+            self.stage_runs[run.name] += 1
+            if run.error is not None:
+                self.stage_errors[run.name] += 1
 
     def answered(self, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -113,11 +118,6 @@ class Meter:
             self._blame(verdicts)
         if shadowing:
             self._count(self.shadowed, verdicts.shadowed)
-        for stage in verdicts.stages:
-            self.stage_ns[stage.name] += stage.ended_ns - stage.started_ns
-            self.stage_runs[stage.name] += 1
-            if stage.error is not None:
-                self.stage_errors[stage.name] += 1
         return worst
 
     def _count(self, into: list[int], actions: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
@@ -127,7 +127,7 @@ class Meter:
     def _blame(self, verdicts: Verdicts) -> None:
         for row in np.flatnonzero(verdicts.actions):
             index = int(verdicts.decided[row])
-            stage = verdicts.stages[index].name if index >= 0 else "none"
+            stage = verdicts.runs[index].name if index >= 0 else "none"
             self.decided[(Action(int(verdicts.actions[row])).word, stage)] += 1
 
     def numbers(self) -> Numbers:

@@ -25,8 +25,8 @@ class Heard:
     def __init__(self) -> None:
         self.batches: list[tuple[int, int]] = []
 
-    def batch(self, rows: int, seconds: float, requests: int) -> None:
-        self.batches.append((rows, requests))
+    def batch(self, judged: Judged, seconds: float, requests: int) -> None:
+        self.batches.append((len(judged.batch), requests))
 
 
 def twice(batch: Batch) -> Judged:
@@ -119,7 +119,7 @@ async def test_slow_batches_leave_the_event_loop_and_quick_ones_stay() -> None:
         await lane.submit(rows(1))
     assert threads[0] is not threading.main_thread()  # unknown yet
     assert threads[-1] is threading.main_thread()
-    late, _ = batcher(slow(0.003, judge))
+    late, _ = batcher(slow(3 * INLINE_S, judge))
     for _ in range(5):
         await late.submit(rows(1))
     assert threads[-1] is not threading.main_thread()

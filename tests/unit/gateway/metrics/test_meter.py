@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics.meter import Histogram, Meter, Numbers, added, exposition, key
 from gateway.metrics.tally import Tally
-from gateway.verdict import StageRun, Verdicts
+from gateway.verdict import Judged, StageRun, Verdicts
+from models.batch import Batch
 
 
 def verdicts(*actions: int, stages: int = 1) -> Verdicts:
@@ -29,11 +30,12 @@ def read(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def full_meter() -> Meter:
     meter = Meter("m")
-    assert meter.judged(verdicts(0, 1, 2, 2)) == 2
-    assert meter.judged(verdicts(0)) == 0
+    seen = verdicts(0, 1, 2, 2, 0)
+    assert meter.judged(seen.take(slice(0, 4))) == 2
+    assert meter.judged(seen.take(slice(4, 5))) == 0
     meter.answered(200, 0.0015)
     meter.answered(403, 20.0)
-    meter.batch(5, 0.25, 2)
+    meter.batch(Judged(Batch(np.zeros((5, 1))), seen, None), 0.25, 2)
     meter.refusals["BadRequest"] += 1
     return meter
 
@@ -46,8 +48,8 @@ def test_prometheus_reads_what_was_counted() -> None:
     assert found["watchgate_rows_total", (("action", "reject"), own)] == 2
     assert found["watchgate_decided_rows_total", (("action", "reject"), own, ("stage", "s0"))] == 2
     assert found["watchgate_refusals_total", (own, ("reason", "BadRequest"))] == 1
-    assert found["watchgate_stage_seconds_sum", (own, ("stage", "s0"))] == 0.002
-    assert found["watchgate_stage_seconds_count", (own, ("stage", "s0"))] == 2
+    assert found["watchgate_stage_seconds_sum", (own, ("stage", "s0"))] == 0.001
+    assert found["watchgate_stage_seconds_count", (own, ("stage", "s0"))] == 1
     assert found["watchgate_batch_seconds_sum", (own,)] == 0.25
     assert found["watchgate_request_seconds_bucket", (own, ("le", "0.002"))] == 1
     assert found["watchgate_request_seconds_bucket", (own, ("le", "10"))] == 1
