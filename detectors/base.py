@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -166,6 +166,10 @@ class DetectorSpec(BaseModel, ABC):
     @abstractmethod
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """The detector, ready to score."""
+
+    def code(self) -> Mapping[str, str]:
+        """The Python code outside watchgate that scores rows: its name, and a digest or version that tells changes."""
+        return {}
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """What a person should know of the fit, one line each; `calibrate` prints them."""

@@ -10,7 +10,7 @@ Without attacks to learn from, the rarest piece counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -138,6 +138,10 @@ class CombinerSpec(DetectorSpec):
         if self.evidence is None:
             return frozenset({"layers"})
         return self.needs.union(*(piece.needed() for piece in self.evidence))
+
+    def code(self) -> Mapping[str, str]:
+        """That of its listed pieces."""
+        return {name: pin for piece in self.evidence or () for name, pin in piece.code().items()}
 
     def refuse_unsuitable(self, spec: InputSpec, outputs: Outputs) -> None:
         """Refuses what a listed piece refuses; of the default ones, one must be left."""

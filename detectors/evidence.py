@@ -14,6 +14,7 @@ from detectors.deep_nearest import DeepNearestSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
+from detectors.isolation_forest import IsolationForestSpec
 from detectors.local_intrinsic_dimension import LocalIntrinsicDimensionSpec
 from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
@@ -37,6 +38,7 @@ EvidenceSpec: TypeAlias = (
     | FeatureSqueezingSpec
     | SqueezedOddsSpec
     | NoiseStabilitySpec
+    | IsolationForestSpec
     | CustomSpec
 )
 AnyEvidenceSpec = Annotated[EvidenceSpec, Field(discriminator="kind")]

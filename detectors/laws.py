@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from defenses.laws import LawBroken, check_round_trip, require, same_arrays, state_of, through_file
-from detectors.base import Detector, DetectorSpec, Reference, View
+from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
 from models.backend import ModelBackend
 from models.batch import Array, Batch
 
-__all__ = ["TOLERANCE", "LawBroken", "check_detector"]
+__all__ = ["TOLERANCE", "LawBroken", "check_detector", "refuse_lawless"]
 
 TOLERANCE = 1e-3  # between a row's scores in different company, of the score's size or of the scores' spread
 _ALONE = 8  # rows that are also scored alone
+_TRIED = 64  # reference rows that somebody else's detector is tried on
 
 
 def check_detector(spec: DetectorSpec, reference: Reference, rows: Batch, adversarial: Batch | None = None) -> None:
@@ -28,16 +29,36 @@ def check_detector(spec: DetectorSpec, reference: Reference, rows: Batch, advers
     arrays = spec.fit(reference)
     detector = spec.build(through_file(arrays, who), reference.spec)
     require(same_arrays(arrays, spec.fit(reference)), who, "fitting twice on the same rows must learn the same")
-    require(isinstance(detector, Detector) and detector.name, who, "needs a `name` and a `score`")
     require(all(isinstance(n, str) for n in spec.notes(arrays, reference.spec)), who, "notes must be lines of text")
-    scores = _check_scores(who, detector, rows, backend)
-    _check_company(who, detector, rows, adversarial, backend, scores)
-    _check_state(who, detector, rows, backend)
+    scores = _check_built(who, detector, rows, backend, adversarial)
     if adversarial is not None:
         found = _check_scores(who, detector, adversarial, backend)
         above = (found[:, None] > scores).mean() + 0.5 * (found[:, None] == scores).mean()
         law = "adversarial rows must score above honest ones on average"
         require(above > 0.5, who, f"{law}; they do in {above:.0%} of pairs")
+
+
+def refuse_lawless(who: str, detector: Detector, reference: Reference) -> None:
+    """Tries a fitted detector that isn't ours on some reference rows: what is not a function of a row alone is refused.
+
+    Raises:
+        Unsuitable: a law does not hold; the text says which.
+    """
+    n = len(reference.view)
+    picked = np.sort(np.random.default_rng(reference.seed).permutation(n)[:_TRIED])
+    try:
+        _check_built(who, detector, reference.view.batch.take(picked), reference.view.backend, None)
+    except LawBroken as broken:
+        raise Unsuitable(f"breaks a law that every detector must keep: {broken}") from None
+
+
+def _check_built(who: str, detector: Detector, rows: Batch, backend: ModelBackend, adversarial: Batch | None) -> Array:
+    """All laws but that of fitting; the scores of the honest rows."""
+    require(isinstance(detector, Detector) and detector.name, who, "needs a `name` and a `score`")
+    scores = _check_scores(who, detector, rows, backend)
+    _check_company(who, detector, rows, adversarial, backend, scores)
+    _check_state(who, detector, rows, backend)
+    return scores
 
 
 def _check_scores(who: str, detector: Detector, rows: Batch, backend: ModelBackend) -> Array:
@@ -48,8 +69,15 @@ def _check_scores(who: str, detector: Detector, rows: Batch, backend: ModelBacke
     require(np.isfinite(scores).all(), who, "scores must be finite")
     again = detector.score(View(rows, backend))
     require(np.array_equal(scores, again), who, "must score the same rows the same way twice")
-    require(detector.score(View(rows.take(slice(0, 0)), backend)).shape == (0,), who, "no rows must give no scores")
+    require(_of_no_rows(detector, View(rows.take(slice(0, 0)), backend)) == (0,), who, "no rows must give no scores")
     return scores
+
+
+def _of_no_rows(detector: Detector, view: View) -> object:
+    try:
+        return detector.score(view).shape
+    except ValueError:  # reshape(0, -1), for one
+        return None
 
 
 def _check_company(

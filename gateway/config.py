@@ -28,7 +28,7 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Disclose = Literal["none", "verdict", "scores"]
 
 # Keys of a chain entry that say how a stage is used; all others belong to its detector.
-STAGE_KEYS = ("name", "when", "share", "weight", "mode", "on_error", "timeout_ms")
+STAGE_KEYS = ("name", "when", "share", "weight", "mode", "on_error", "timeout_ms", "trust")
 
 
 class Strict(BaseModel):
@@ -66,6 +66,7 @@ class StageConfig(Strict):
     mode: Literal["enforce", "shadow"] = "enforce"
     on_error: Literal["reject", "allow"] = "reject"
     timeout_ms: Annotated[float, Field(gt=0.0)] | None = None
+    trust: bool = False  # whether `serve` may run code for it that the bundle doesn't hold
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from onnx import inliner
 
 from models.errors import ModelError, UnsafeModel
 
-__all__ = ["external_files", "read_onnx"]
+__all__ = ["external_files", "read_onnx", "screened"]
 
 # Operators that onnxruntime itself brings; any other domain would need a library of somebody else's code.
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "com.microsoft"})
@@ -35,6 +35,23 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
+def screened(content: bytes, name: str) -> onnx.ModelProto:
+    """The graph in these bytes, screened likewise; all its weights must be in it. `name` is for error texts.
+
+    Raises:
+        UnsafeModel: a foreign operator, or data in other files.
+        ModelError: not an ONNX file.
+    """
+    model = _parsed(content, name)
+    for node in _nodes(model.graph.node):
+        _check_operator(node, frozenset())
+    del model.training_info[:]
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise UnsafeModel(f"model: expected all data in {name} itself, found that of {tensor.name!r} elsewhere")
+    return model
+
+
 def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside the model that its weights live in, each once.
 
@@ -48,12 +65,16 @@ def external_files(path: Path) -> tuple[Path, ...]:
 def _parse(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise ModelError(f"model: expected a file, found none at {path}")
+    return _parsed(path.read_bytes(), path.name)
+
+
+def _parsed(content: bytes, name: str) -> onnx.ModelProto:
     try:
-        model = onnx.load(str(path), format="protobuf", load_external_data=False)
+        model = onnx.load_from_string(content)
     except DecodeError:
-        raise ModelError(f"model: expected an ONNX file, found something else in {path.name}") from None
+        raise ModelError(f"model: expected an ONNX file, found something else in {name}") from None
     if not model.graph.output:
-        raise ModelError(f"model: expected an ONNX file with outputs, found none in {path.name}")
+        raise ModelError(f"model: expected an ONNX file with outputs, found none in {name}")
     if not model.functions:
         return model
     local = frozenset((function.domain, function.name) for function in model.functions)

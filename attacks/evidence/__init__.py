@@ -8,6 +8,7 @@ from typing import Any
 from attacks.evidence.base import NoTwin, Twin
 from attacks.evidence.combiner import combiner
 from attacks.evidence.contract import contract
+from attacks.evidence.isolation import isolation_forest
 from attacks.evidence.odds import noise_stability, squeezed_odds
 from attacks.evidence.outputs import (
     deep_mahalanobis,
@@ -30,6 +31,7 @@ from detectors.deep_nearest import DeepNearest
 from detectors.energy import Energy
 from detectors.feature_squeezing import FeatureSqueezing
 from detectors.input_statistics import InputStatistics
+from detectors.isolation_forest import IsolationForest
 from detectors.local_intrinsic_dimension import LocalIntrinsicDimension
 from detectors.mahalanobis import Mahalanobis
 from detectors.margin import Margin
@@ -49,6 +51,7 @@ TWINS: dict[type, Callable[[Any], Twin]] = {
     Energy: energy,
     FeatureSqueezing: feature_squeezing,
     InputStatistics: input_statistics,
+    IsolationForest: isolation_forest,
     LocalIntrinsicDimension: local_intrinsic_dimension,
     Mahalanobis: mahalanobis,
     Margin: margin_twin,

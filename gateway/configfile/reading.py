@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from detectors.custom import NO_IMPORTS
 from gateway.config import Config
 from gateway.configfile.complaints import complaint, found_text
 from gateway.configfile.yamltree import KeyPath, Tree, TreeError, dotted, parse
@@ -20,8 +21,9 @@ SHOWN = 3  # problems told at a time
 def read(path: Path, *, need_files: bool = False) -> Config:
     """The config in the file, its relative paths made absolute against the file's folder.
 
-    With `need_files` the model, the reference and the holdout of every endpoint must exist (`serve` needs only the
-    bundle, which has copies of what it needs).
+    With `need_files` the model, the reference and the holdout of every endpoint must exist, and the operator's own
+    detectors are imported (`serve` needs only the bundle, which has copies of what it needs and tells whether that
+    code is still the same).
 
     Raises:
         OperatorError: no such file, not YAML, an unknown key, a value of another kind; one line a problem.
@@ -31,7 +33,7 @@ def read(path: Path, *, need_files: bool = False) -> Config:
         tree = parse(text)
     except TreeError as error:
         raise OperatorError(_line(path, error.line, error.path, error.problem)) from None
-    config: Config = _absolute(_validated(tree, path), Path.cwd() / path.parent)
+    config: Config = _absolute(_validated(tree, path, imports=need_files), Path.cwd() / path.parent)
     if need_files:
         _refuse(path, tree, _absent(config))
     return config
@@ -52,12 +54,12 @@ def _text(path: Path) -> str:
         raise OperatorError(f"{path}: {error.strerror or error}") from None
 
 
-def _validated(tree: Tree, path: Path) -> Config:
+def _validated(tree: Tree, path: Path, *, imports: bool) -> Config:
     if not isinstance(tree.value, dict):
         found = "an empty file" if tree.value is None else found_text(tree.value)
         raise OperatorError(f"{path}:1: expected a mapping with the key `endpoints`, found {found}")
     try:
-        config = Config.model_validate(tree.value)
+        config = Config.model_validate(tree.value, context=None if imports else NO_IMPORTS)
     except ValidationError as error:
         _refuse(path, tree, [complaint(e, tree.value, Config) for e in error.errors(include_url=False)])
         raise  # not reached: an error has at least one problem

@@ -96,7 +96,7 @@ def _calibrate(
         stages=_stages(fitted, measured),
         measured=measured,
         notes=(*prepared.notes, *made.notes),
-        warnings=tuple(_warnings(settings, prepared, saw_training)),
+        warnings=(*_warnings(settings, prepared, saw_training), *_untrusted(settings)),
     )
     draft.write({**manifest, "report": report.to_json()})
     progress("done", 1, 1)
@@ -160,6 +160,16 @@ def _manifest(
 def _packages() -> dict[str, str]:
     installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
     return {package: installed[package] for package in _PACKAGES if package in installed}
+
+
+def _untrusted(settings: EndpointConfig) -> list[str]:
+    stages = [(stage.name, ", ".join(stage.detector.code())) for stage in settings.chain if not stage.trust]
+    return [
+        f"stage {name}: scores rows with code that the bundle does not hold ({code}): "
+        "`serve` will refuse it unless its entry says `trust: true`"
+        for name, code in stages
+        if code
+    ]
 
 
 def _warnings(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from detectors.base import Unsuitable
 from gateway.chain import Chain, PurifyStep, Stage
 from gateway.config import Config, EndpointConfig, StageConfig
 from gateway.disclosure import Disclosure
@@ -22,7 +23,7 @@ from models.errors import ModelError
 from models.specs import AnyModelSpec, ModelSpec, load_model
 
 _CALIBRATED = ("reference", "holdout", "group", "budget", "seed")
-_RUNTIME_STAGE = {"mode", "on_error", "timeout_ms"}
+_RUNTIME_STAGE = {"mode", "on_error", "timeout_ms", "trust"}
 _RUNTIME_MODEL = {"threads", "providers"}
 
 
@@ -40,7 +41,7 @@ def calibrated_part(endpoint: EndpointConfig, base: Path) -> dict[str, Any]:
     dumped = endpoint.model_dump(mode="json")
     part = {key: dumped[key] for key in _CALIBRATED}
     part["model"] = {key: value for key, value in dumped["model"].items() if key not in _RUNTIME_MODEL}
-    part["chain"] = [{k: v for k, v in stage.items() if k not in _RUNTIME_STAGE} for stage in dumped["chain"]]
+    part["chain"] = [_stage_part(stage, base) for stage in endpoint.chain]
     part["purify"] = dumped["purify"]
     for holder, key in ((part, "reference"), (part, "holdout"), (part["model"], "path")):
         if holder[key] is not None:
@@ -50,6 +51,23 @@ def calibrated_part(endpoint: EndpointConfig, base: Path) -> dict[str, Any]:
         file, _, name = factory.rpartition(":")
         part["model"]["factory"] = f"{_relative(file, base)}:{name}"
     return part
+
+
+def _stage_part(stage: StageConfig, base: Path) -> dict[str, Any]:
+    part = stage.model_dump(mode="json", exclude=_RUNTIME_STAGE)
+    for detector in (part["detector"], *(part["detector"].get("evidence") or ())):
+        if detector["kind"] == "onnx":
+            detector["path"] = _relative(detector["path"], base)
+    code = stage.detector.code()
+    return {**part, "code": dict(code)} if code else part
+
+
+def with_stages(endpoint: EndpointConfig, manifest: Mapping[str, Any]) -> EndpointConfig:
+    """The endpoint with the stages that calibrate chose, where its config leaves that open."""
+    if not endpoint.selects:
+        return endpoint
+    stages = tuple(StageConfig.model_validate(stage) for stage in manifest["selected"])
+    return endpoint.model_copy(update={"chain": stages})
 
 
 def stage_info(stage: Stage, policy: Policy) -> StageInfo:
@@ -114,9 +132,13 @@ def _backend(bundle: Bundle, endpoint: EndpointConfig) -> ModelBackend:
 
 def _stage(index: int, config: StageConfig, bundle: Bundle, backend: ModelBackend) -> Stage:
     learned, tail, gate = bundle.stage(index)
+    try:
+        detector = config.detector.build(learned, backend.spec)
+    except Unsuitable as error:
+        raise BundleError(f"{bundle.folder}: stage {config.name!r}: {error}; {RETRY}") from error
     return Stage(
         config.name,
-        config.detector.build(learned, backend.spec),
+        detector,
         tail,
         config.weight,
         gate,
@@ -129,7 +151,12 @@ def _stage(index: int, config: StageConfig, bundle: Bundle, backend: ModelBacken
 def _refuse_changed(name: str, endpoint: EndpointConfig, config: Config, manifest: Mapping[str, Any]) -> None:
     """Settings that change no verdict's meaning may change; a shadow stage that is to decide needs new cuts."""
     where = f"endpoints.{name}"
-    change = _difference(manifest["calibrated"], calibrated_part(endpoint, config.bundle.parent), where)
+    _refuse_untrusted(where, endpoint)
+    try:
+        now = calibrated_part(endpoint, config.bundle.parent)
+    except Unsuitable as error:
+        raise BundleError(f"{where}.chain: {error}") from error
+    change = _difference(manifest["calibrated"], now, where)
     if change is not None:
         raise BundleError(f"the config changed since calibrate: {change}; {RETRY}")
     for index, stage in enumerate(endpoint.chain):
@@ -139,6 +166,24 @@ def _refuse_changed(name: str, endpoint: EndpointConfig, config: Config, manifes
     model = endpoint.model.path
     if model.is_file() and sha256(model) != manifest["source"]:
         raise BundleError(f"{model}: changed since calibrate ({where}.model.path); {RETRY}")
+
+
+def _refuse_untrusted(where: str, endpoint: EndpointConfig) -> None:
+    """Code that the bundle doesn't hold is run only where the config says so."""
+    for index, stage in enumerate(endpoint.chain):
+        code = () if stage.trust else _code(where, stage)
+        if code:
+            raise BundleError(
+                f"{where}.chain[{index}] ({stage.name}): scores rows with code that the bundle does not hold "
+                f"({', '.join(code)}); to have `serve` run it, say `trust: true` there"
+            )
+
+
+def _code(where: str, stage: StageConfig) -> Mapping[str, str]:
+    try:
+        return stage.detector.code()
+    except Unsuitable as error:
+        raise BundleError(f"{where}.chain ({stage.name}): {error}") from error
 
 
 def _difference(was: Any, now: Any, where: str) -> str | None:

@@ -21,6 +21,7 @@ from detectors.deep_nearest import DeepNearestSpec
 from detectors.energy import EnergySpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
+from detectors.isolation_forest import IsolationForestSpec
 from detectors.laws import LawBroken, check_detector
 from detectors.local_intrinsic_dimension import LocalIntrinsicDimensionSpec
 from detectors.mahalanobis import MahalanobisSpec
@@ -47,6 +48,7 @@ SPECS: list[DetectorSpec] = [
     FeatureSqueezingSpec(squeezers=(BitDepthSpec(bits=2),)),
     SqueezedOddsSpec(),
     NoiseStabilitySpec(noise=0.1),
+    IsolationForestSpec(trees=30),
     CustomSpec.model_validate({"kind": "custom", "spec": "detectors.nearest:NearestSpec", "k": 20}),
     CombinerSpec(),
 ]
@@ -91,6 +93,11 @@ LACKING |= {
 LACKING |= {
     ("squeezed_odds", case): "squeezed_odds has no squeezers of its own for tables: list some as `squeezers`"
     for case in ("table", "table-float64", "table-missing", "table-tree")
+}
+LACKING |= {
+    ("isolation_forest", case): "isolation_forest works on table inputs; this one is "
+    for case in CASES
+    if not case.startswith(("table", "embedding"))
 }
 LACKING |= {
     ("class_statistics", case): "class_statistics works on image and series inputs; this one is "

@@ -27,7 +27,7 @@ from detectors.base import DetectorSpec, Unsuitable
 class Size:
     name = "size"
     def __init__(self, power): self.power = power
-    def score(self, view): return (np.abs(view.x).reshape(len(view), -1).sum(axis=1) ** self.power).astype(np.float32)
+    def score(self, view): return (np.abs(view.x).sum(axis=(1, 2, 3)) ** self.power).astype(np.float32)
 
 class SizeSpec(DetectorSpec):
     power: int = 1

@@ -248,11 +248,6 @@ MISTAKES = {
         "6: endpoints.digits.model.factory: expected with a .safetensors file and only there "
         "(./net.py:make or pkg.mod:make)",
     ),
-    "a custom detector that can't be imported": (
-        "- kind: contract",
-        "- kind: custom\n        spec: no_such_module_here:Mine",
-        "12: endpoints.digits.chain[0]: can't import 'no_such_module_here': No module named 'no_such_module_here'",
-    ),
     "a key twice": (
         "    disclose: verdict",
         "    disclose: verdict\n    reference: other.npz",
@@ -318,6 +313,18 @@ def test_a_mistake_is_told_with_its_line_and_key(mistake: str, tmp_path: Path, m
     old, new, expected = MISTAKES[mistake]
     assert GOOD.count(old) == 1
     assert complaint(tmp_path, GOOD.replace(old, new), monkeypatch) == f"watchgate.yaml:{expected}"
+
+
+def test_a_custom_detector_is_imported_only_where_it_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, GOOD.replace("- kind: contract", "- kind: custom\n        spec: no_such_module_here:Mine"))
+    assert read(path).endpoints["digits"].chain[0].detector.kind == "custom"
+    with pytest.raises(OperatorError) as caught:
+        read(Path("watchgate.yaml"), need_files=True)
+    assert str(caught.value) == (
+        "watchgate.yaml:12: endpoints.digits.chain[0]: can't import 'no_such_module_here': "
+        "No module named 'no_such_module_here'"
+    )
 
 
 def test_relative_paths_are_the_files_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
