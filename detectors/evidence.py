@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from detectors.alibi import AlibiSpec
 from detectors.class_statistics import ClassStatisticsSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
@@ -21,6 +22,8 @@ from detectors.margin import MarginSpec
 from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
 from detectors.noise_stability import NoiseStabilitySpec
+from detectors.onnx import OnnxScoreSpec
+from detectors.sklearn import SklearnSpec
 from detectors.squeezed_odds import SqueezedOddsSpec
 
 EvidenceSpec: TypeAlias = (
@@ -39,6 +42,9 @@ EvidenceSpec: TypeAlias = (
     | SqueezedOddsSpec
     | NoiseStabilitySpec
     | IsolationForestSpec
+    | OnnxScoreSpec
+    | SklearnSpec
+    | AlibiSpec
     | CustomSpec
 )
 AnyEvidenceSpec = Annotated[EvidenceSpec, Field(discriminator="kind")]
