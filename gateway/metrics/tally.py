@@ -28,7 +28,7 @@ class Tally:
         self.folder = folder
         self.id = f"worker-{uuid.uuid4().hex}"
         self._alive: int | None = None  # a descriptor, locked for as long as the process lives
-        with self._locked(fcntl.LOCK_EX):
+        with _locked(self.folder, fcntl.LOCK_EX):
             self._alive = _try_lock(self._path(self.id, "lock"))
             self._retire()
 
@@ -38,10 +38,7 @@ class Tally:
 
     def total(self) -> Numbers:
         """The sum over all workers, dead ones included (without their gauges)."""
-        with self._locked(fcntl.LOCK_SH):
-            dead = {path.with_suffix(".json") for path in self._dead()}
-            files = self.folder.glob("*.json")
-            return added(_counters(_load(path)) if path in dead else _load(path) for path in files)
+        return total(self.folder)
 
     def close(self) -> None:
         """Leaves the numbers behind for the next worker to fold in."""
@@ -50,7 +47,7 @@ class Tally:
             self._alive = None
 
     def _retire(self) -> None:
-        dead = self._dead()
+        dead = _dead(self.folder)
         if not dead:
             return
         files = [path.with_suffix(".json") for path in dead]
@@ -59,24 +56,36 @@ class Tally:
         for path in (*files, *dead):
             path.unlink(missing_ok=True)
 
-    def _dead(self) -> list[Path]:
-        """The lock files that nobody holds."""
-        dead = []
-        for path in self.folder.glob("worker-*.lock"):
-            held = _try_lock(path)
-            if held is not None:
-                os.close(held)
-                dead.append(path)
-        return dead
-
     def _path(self, name: str, suffix: str) -> Path:
         return self.folder / f"{name}.{suffix}"
 
-    @contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
-        with (self.folder / "lock").open("ab") as file:
-            fcntl.flock(file, how)
-            yield
+
+def total(folder: Path) -> Numbers:
+    """The sum over all workers that ever served this folder; {} where none did. For any process to ask."""
+    if not folder.is_dir():
+        return {}
+    with _locked(folder, fcntl.LOCK_SH):
+        dead = {path.with_suffix(".json") for path in _dead(folder)}
+        files = folder.glob("*.json")
+        return added(_counters(_load(path)) if path in dead else _load(path) for path in files)
+
+
+def _dead(folder: Path) -> list[Path]:
+    """The lock files that nobody holds."""
+    dead = []
+    for path in folder.glob("worker-*.lock"):
+        held = _try_lock(path)
+        if held is not None:
+            os.close(held)
+            dead.append(path)
+    return dead
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    with (folder / "lock").open("ab") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def _counters(numbers: Numbers) -> Numbers:

@@ -14,6 +14,8 @@ from models.batch import Array
 Word = Literal["allow", "flag", "reject", "error"]
 WORDS: tuple[Word, ...] = ("allow", "flag", "reject", "error")
 
+_RANK = {"reject": 0, "flag": 1}  # most suspicious first
+
 # What became of a request's rows: `none` nothing to keep, `off` capture is turned off, `quota` over its principal's
 # share when it came, `evicted` made room for newer ones.
 PayloadState = Literal["kept", "none", "off", "quota", "evicted"]
@@ -108,6 +110,17 @@ class Record(msgspec.Struct, frozen=True):
     def took_ms(self) -> float:
         """Milliseconds from the request's arrival to its answer."""
         return (self.ended_ns - self.started_ns) / 1e6
+
+    @property
+    def worst(self) -> RowEvidence | None:
+        """The most suspicious row."""
+        return min(self.row_evidence, key=lambda row: (_RANK.get(row.verdict, 2), row.statistic or 0.0), default=None)
+
+    @property
+    def label(self) -> int | None:
+        """The class that the model saw in the most suspicious row as it came; None where it saw none."""
+        row = self.worst
+        return None if row is None or row.before is None else row.before.label
 
     def to_json(self) -> bytes:
         """As a JSON object."""

@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 
 from gateway.errors import OperatorError
+from gateway.state.migration import migrate, statements
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x57474154  # marks the file as ours ("WGAT")
 
 # Lanes: verdicts are never displaced by sampled clean requests.
@@ -27,6 +28,9 @@ CREATE TABLE requests (
     status INTEGER NOT NULL,
     verdict TEXT NOT NULL,
     stage TEXT,
+    label INTEGER,
+    digest TEXT,
+    caller_trace_id TEXT,
     payload TEXT NOT NULL,
     record_bytes INTEGER NOT NULL,
     payload_bytes INTEGER NOT NULL,
@@ -35,6 +39,31 @@ CREATE TABLE requests (
 CREATE INDEX requests_by_time ON requests (started_ns);
 CREATE INDEX requests_by_principal ON requests (lane, principal, seq);
 CREATE INDEX requests_with_payload ON requests (lane, principal, seq) WHERE payload = 'kept';
+
+-- All that a list is filtered by, newest last: a page of a rare kind is found without reading a single wide row.
+CREATE INDEX requests_facts ON requests (seq, verdict, endpoint, stage, principal, label, started_ns);
+CREATE INDEX requests_by_digest ON requests (digest) WHERE digest IS NOT NULL;
+CREATE INDEX requests_by_caller_trace ON requests (caller_trace_id) WHERE caller_trace_id IS NOT NULL;
+
+-- What an operator says of a request. It outlives the request, so the facts that statistics need are copied.
+CREATE TABLE marks (
+    request TEXT PRIMARY KEY,
+    endpoint TEXT NOT NULL,
+    version TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    stage TEXT,
+    word TEXT NOT NULL,
+    note TEXT NOT NULL,
+    marked_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- An endpoint's counters now and then, for curves over time. The console writes them, never the gateway.
+CREATE TABLE history (
+    endpoint TEXT NOT NULL,
+    at_s INTEGER NOT NULL,
+    totals TEXT NOT NULL,
+    PRIMARY KEY (endpoint, at_s)
+) WITHOUT ROWID;
 
 CREATE TABLE payloads (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE captures (
@@ -86,7 +115,7 @@ END;
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables in a new file; checks them in an old one.
+    """Makes the tables in a new file; brings an older release's to this one's; checks them else.
 
     Raises:
         OperatorError: the file is something else, or a later release wrote it.
@@ -98,9 +127,12 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     try:
         _, version, tables = check(db, path)  # another worker may have been first
         if version == 0 and tables == 0:
-            for statement in _statements():
+            for statement in statements(_TABLES):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        elif version < VERSION:
+            migrate(db, version)
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
     except BaseException:
@@ -125,14 +157,3 @@ def check(db: sqlite3.Connection, path: Path) -> tuple[int, int, int]:
             "a later watchgate wrote it; upgrade this one or name another state path"
         )
     return application, version, tables
-
-
-def _statements() -> list[str]:
-    """The script cut into statements: `executescript` would commit the transaction it runs in."""
-    statements, pending = [], ""
-    for line in _TABLES.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            statements.append(pending)
-            pending = ""
-    return statements

@@ -15,10 +15,13 @@ from typing import Any, cast
 
 from gateway.errors import OperatorError
 from gateway.state.eviction import evict, expire, principal_caps
+from gateway.state.history import History
+from gateway.state.marks import Marks
+from gateway.state.narrowing import narrowed
 from gateway.state.payload import Blob, pack, unpack
 from gateway.state.record import Entry, PayloadState, Record, Trace
 from gateway.state.schema import CLEAN, VERDICTS, check, prepare
-from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Quota, StoreError
+from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Kind, Quota, StoreError
 from models.batch import Array
 
 FILE = "traces.db"
@@ -27,9 +30,9 @@ _OPEN_BUSY_S = 5.0  # workers that start together make the file one after the ot
 _WRITE_BUSY_MS = 500  # then the writer goes back to its lanes, and tries again
 _SELECT = "SELECT record, payload FROM requests"
 _INSERT = (
-    "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage,"
-    " payload, record_bytes, payload_bytes, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (id) DO NOTHING"
+    "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage, label, digest,"
+    " caller_trace_id, payload, record_bytes, payload_bytes, record)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 
 
@@ -39,6 +42,9 @@ class SqliteStore:
     def __init__(self, db: sqlite3.Connection, quota: Quota) -> None:
         self._db = db
         self._quota = quota
+        self.marks = Marks(db)
+        self.history = History(db)
+        self._indexed = int(db.execute("PRAGMA user_version").fetchone()[0]) >= 2  # else not yet migrated
 
     @staticmethod
     def open_for_writing(path: Path, quota: Quota = DEFAULT_QUOTA) -> SqliteStore:
@@ -122,17 +128,50 @@ class SqliteStore:
 
     def find(self, wanted: Filter = EVERYTHING, limit: int = 50, after: str | None = None) -> list[Trace]:
         """See `StateStore.find`."""
-        where, values = _where(wanted)
+        source, values = narrowed(wanted, self._indexed)
         if after is not None:
-            where.append("seq < ?")
+            source += " AND seq < ?"
             values.append(self._seq(after))
-        rows = self._db.execute(f"{_SELECT} WHERE {_all(where)} ORDER BY seq DESC LIMIT ?", (*values, limit))
+        narrow = f"SELECT seq FROM {source} ORDER BY seq DESC LIMIT ?"
+        rows = self._db.execute(f"{_SELECT} WHERE seq IN ({narrow}) ORDER BY seq DESC", (*values, limit))
         return [_trace(*row) for row in rows]
+
+    def kinds(self, wanted: Filter = EVERYTHING) -> list[Kind]:
+        """How many matching traces there are of each kind, the most frequent first."""
+        source, values = narrowed(wanted, self._indexed)
+        columns = "endpoint, verdict, stage, label"
+        rows = self._db.execute(
+            f"SELECT {columns}, count(*) FROM {source} GROUP BY {columns} ORDER BY count(*) DESC", values
+        )
+        return [Kind(*row) for row in rows]
+
+    def principals(self, wanted: Filter = EVERYTHING, limit: int = 10) -> list[tuple[str, int]]:
+        """The principals with the most matching traces, and how many each has."""
+        source, values = narrowed(wanted, self._indexed)
+        rows = self._db.execute(
+            f"SELECT principal, count(*) FROM {source} GROUP BY principal ORDER BY count(*) DESC, principal LIMIT ?",
+            (*values, limit),
+        )
+        return [(str(name), int(count)) for name, count in rows]
+
+    def used(self) -> tuple[int, int]:
+        """Requests and bytes that the store holds."""
+        records, size = self._db.execute("SELECT sum(records), sum(bytes) FROM totals").fetchone()
+        return int(records), int(size)
+
+    def newest(self, endpoint: str) -> tuple[str, int] | None:
+        """The chain version of the endpoint's newest trace, and when that request came; None without traces."""
+        source, values = narrowed(Filter(endpoint=endpoint), self._indexed)
+        row = self._db.execute(f"SELECT seq FROM {source} ORDER BY seq DESC LIMIT 1", values).fetchone()
+        if row is None:
+            return None
+        version, started_ns = self._db.execute("SELECT version, started_ns FROM requests WHERE seq = ?", row).fetchone()
+        return str(version), int(started_ns)
 
     def walk(self, wanted: Filter = EVERYTHING) -> Iterator[Trace]:
         """See `StateStore.walk`. The open statement holds a snapshot, `arrays` in between reads from it too."""
-        where, values = _where(wanted)
-        for row in self._db.execute(f"{_SELECT} WHERE {_all(where)} ORDER BY seq DESC", values):
+        source, values = narrowed(wanted, indexed=False)
+        for row in self._db.execute(f"SELECT record, payload FROM {source} ORDER BY seq DESC", values):
             yield _trace(*row)
 
     def get(self, prefix: str) -> Trace:
@@ -149,7 +188,8 @@ class SqliteStore:
     def arrays(self, trace_id: str) -> dict[str, Array]:
         """See `StateStore.arrays`."""
         rows = self._db.execute(
-            "SELECT role, data FROM requests JOIN captures ON request = seq JOIN payloads USING (digest) WHERE id = ?",
+            "SELECT role, data FROM captures JOIN payloads USING (digest)"
+            " WHERE request = (SELECT seq FROM requests WHERE id = ?)",
             (trace_id,),
         )
         return {role: unpack(data) for role, data in rows}
@@ -177,8 +217,8 @@ class SqliteStore:
         if size > principal_caps(self._quota, lane)[1]:
             payload, blobs, size = "quota", {}, 0
         columns = (record.id, lane, record.started_ns, record.endpoint, record.version, record.principal)
-        verdict = (record.status, record.verdict, record.stage, payload)
-        cursor = self._db.execute(_INSERT, (*columns, *verdict, len(text) + _OVERHEAD_BYTES, size, text))
+        verdict = (record.status, record.verdict, record.stage, record.label, record.digest, record.caller_trace_id)
+        cursor = self._db.execute(_INSERT, (*columns, *verdict, payload, len(text) + _OVERHEAD_BYTES, size, text))
         if cursor.rowcount == 0:
             return None
         for role, blob in blobs.items():
@@ -202,26 +242,6 @@ def _connect(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, timeout=_OPEN_BUSY_S, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA foreign_keys = ON")
     return db
-
-
-def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
-    tests: list[tuple[str, Any]] = [
-        ("started_ns >= ?", wanted.since_ns),
-        ("started_ns < ?", wanted.until_ns),
-        ("endpoint = ?", wanted.endpoint),
-        ("stage = ?", wanted.stage),
-        ("principal = ?", wanted.principal),
-    ]
-    used = [(test, value) for test, value in tests if value is not None]
-    where, values = [test for test, _ in used], [value for _, value in used]
-    if wanted.verdicts:
-        where.append(f"verdict IN ({', '.join('?' * len(wanted.verdicts))})")
-        values.extend(wanted.verdicts)
-    return where, values
-
-
-def _all(tests: Sequence[str]) -> str:
-    return " AND ".join(tests) or "1"
 
 
 def _trace(record: str, payload: PayloadState) -> Trace:

@@ -26,7 +26,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which traces to find; an empty field leaves all in. Times are `time.time_ns()`, `until_ns` not included."""
+    """Which traces to find; an empty field leaves all in. Times are `time.time_ns()`, `until_ns` not included.
+
+    `label` is the class the model saw in the most suspicious row, `digest` the whole sha256 of the input, `begins` the
+    beginning of an id or of a caller's trace id.
+    """
 
     since_ns: int | None = None
     until_ns: int | None = None
@@ -34,6 +38,20 @@ class Filter:
     verdicts: tuple[Word, ...] = ()
     stage: str | None = None
     principal: str | None = None
+    label: int | None = None
+    digest: str | None = None
+    begins: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """So many traces are alike in what lists are filtered by."""
+
+    endpoint: str
+    verdict: Word
+    stage: str | None
+    label: int | None
+    count: int
 
 
 DEFAULT_QUOTA = Quota()

@@ -22,8 +22,7 @@ def summary(record: Record, row: RowEvidence | None = None) -> str:
 
 def worst(record: Record) -> RowEvidence | None:
     """The most suspicious row."""
-    order = {"reject": 0, "flag": 1}
-    return min(record.row_evidence, key=lambda row: (order.get(row.verdict, 2), row.statistic or 0.0), default=None)
+    return record.worst
 
 
 def score_text(score: Number) -> str:

@@ -139,7 +139,7 @@ def test_a_later_releases_store_is_refused(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 9")
     db.close()
     for open_store in (SqliteStore.open_for_writing, SqliteStore.open_for_reading):
-        with pytest.raises(OperatorError, match="expected trace store version 1 or older, found 9"):
+        with pytest.raises(OperatorError, match="expected trace store version 2 or older, found 9"):
             open_store(tmp_path)
 
 
@@ -169,3 +169,23 @@ def _count(folder: Path, table: str) -> int:
     count = int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     db.close()
     return count
+
+
+def test_kinds_and_principals_are_counted(store: SqliteStore) -> None:
+    now = time.time_ns()
+    entries = [describe(observe(wild(1), started_ns=now - at, principal="a" if at else "b")) for at in range(3)]
+    store.write([*entries, describe(observe(odd(1))), describe(failed())])
+    kinds = store.kinds(Filter(verdicts=("flag", "reject")))
+    label = entries[0].record.label
+    assert label is not None
+    assert (kinds[0].endpoint, kinds[0].verdict, kinds[0].stage, kinds[0].label) == (
+        "digits",
+        "reject",
+        "brightness",
+        label,
+    )
+    assert [kind.count for kind in kinds] == [3, 1]
+    assert store.principals(Filter(verdicts=("reject",)), limit=1) == [("a", 2)]
+    assert store.newest("digits") == ("a" * 64, store.find(limit=1)[0].record.started_ns)
+    assert store.newest("nobody") is None
+    assert store.used()[0] == 5

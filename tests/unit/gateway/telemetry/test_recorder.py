@@ -284,7 +284,7 @@ def test_a_state_folder_that_cannot_be_is_told_before_serving(tmp_path: Path) ->
 def test_a_later_releases_store_is_told_before_serving(tmp_path: Path) -> None:
     SqliteStore.open_for_writing(tmp_path / "state").close()
     db = sqlite3.connect(tmp_path / "state" / FILE)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(OperatorError, match="a later watchgate wrote it"):
         open_recorder(config(tmp_path), [info()])
