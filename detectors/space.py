@@ -62,7 +62,7 @@ class Space:
         return Space(features is not None, mean, scale, order, sign)
 
     def coordinates(self, view: View) -> Array:
-        """(n, d) float32, finite; worked out once for all detectors that measure in this space: not to be written to."""
+        """(n, d) float32, finite; worked out once for all detectors in this space, and not to be written to."""
         return view.once(self.key, lambda: self._coordinates(view))
 
     def _coordinates(self, view: View) -> Array:

@@ -82,9 +82,14 @@ def mahalanobis(detector: Mahalanobis) -> Twin:
 def nearest(detector: Nearest) -> Twin:
     """Twin of `nearest`."""
     kept = constant(detector.kept)
+    basis = None if detector.subspace is None else constant(detector.subspace.basis)
 
     def score(passes: Passes) -> Tensor:
         z = coordinates(detector.space, passes)
+        if basis is not None:
+            inside = z @ basis
+            rest = z.square().sum(dim=1, keepdim=True) - inside.square().sum(dim=1, keepdim=True)
+            z = torch.cat([inside, root(rest.clamp(min=0.0))], dim=1)
         with torch.no_grad():
             kth = torch.cdist(z, kept).kthvalue(detector.k, dim=1).indices
         return root((z - kept[kth]).square().sum(dim=1))

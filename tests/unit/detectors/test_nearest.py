@@ -17,6 +17,7 @@ from tests import tiny
 def test_is_the_distance_to_the_kth_neighbor(k: int) -> None:
     case = tiny.image()
     space = Space.fit(case.reference)
+    assert len(space.mean) <= 33, "all coordinates are kept"
     neighbors = NearestNeighbors(n_neighbors=k).fit(space.coordinates(case.reference.view))
     expected = neighbors.kneighbors(space.coordinates(View(case.rows, case.net)))[0][:, -1]
     spec = NearestSpec(k=k)

@@ -53,6 +53,7 @@ SPECS: dict[str, DetectorSpec] = {
     "max_softmax": MaxSoftmaxSpec(),
     "mahalanobis": MahalanobisSpec(),
     "nearest": NearestSpec(k=3),
+    "nearest-components": NearestSpec(k=3, components=4),
     "deep_mahalanobis": DeepMahalanobisSpec(),
     "deep_mahalanobis-last": DeepMahalanobisSpec(layer=-1),
     "deep_nearest": DeepNearestSpec(k=5),
