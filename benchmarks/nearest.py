@@ -69,10 +69,12 @@ def judge(z: Array, honest: Array, sets: Mapping[str, Array], components: int | 
     kept = kept[np.random.default_rng(0).permutation(len(kept))[: min(5000, values // kept.shape[1])]]
     score = _kth(reduce(honest), kept)
     cuts = np.quantile(score, (0.99, 0.95))
-    shares = {
-        name: tuple(float((_kth(reduce(rows), kept) > cut).mean()) for cut in cuts) for name, rows in sets.items()
-    }
+    shares = {name: _over(_kth(reduce(rows), kept), *cuts) for name, rows in sets.items()}
     return Found(kept.shape, shares, _time(lambda row: _kth(reduce(row), kept), honest))
+
+
+def _over(score: Array, first: float, second: float) -> tuple[float, float]:
+    return float((score > first).mean()), float((score > second).mean())
 
 
 def _kth(rows: Array, kept: Array) -> Array:
