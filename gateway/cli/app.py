@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import calibrate, demo, init, serve, traces
+from gateway.cli import calibrate, demo, explain, init, serve, traces
 from gateway.errors import WatchgateError
 
 ABOUT = """Serve a trained model behind a guard that knows what honest input looks like.
@@ -69,5 +69,6 @@ def watchgate(
 app.command("init")(init.init)
 app.command("calibrate")(calibrate.calibrate)
 app.command("serve")(serve.serve)
+app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.add_typer(traces.app, name="traces")
