@@ -15,7 +15,17 @@ from benchmarks.data import CACHE, DataMissing
 from benchmarks.quality import adult, cifar10, mnist
 from benchmarks.quality.adaptive import Adaptive, adaptive
 from benchmarks.quality.calibrating import Calibration
-from benchmarks.quality.chains import Calibrated, Refused, alone, combiners, defaults
+from benchmarks.quality.chains import (
+    COMBINER,
+    DEFAULT,
+    DEFAULT_HARDENED,
+    HARDENED,
+    Calibrated,
+    Refused,
+    alone,
+    combiners,
+    defaults,
+)
 from benchmarks.quality.default import default
 from benchmarks.quality.effort import FULL, QUICK, Effort
 from benchmarks.quality.judging import judged
@@ -30,6 +40,7 @@ SUBJECTS: dict[str, Callable[[Effort], Subject]] = {
     "cifar10": cifar10.subject,
     "adult": adult.subject,
 }
+ATTACKED = (DEFAULT, DEFAULT_HARDENED, COMBINER, HARDENED)  # by who knows them
 PACKAGES = ("onnxruntime", "torch", "foolbox", "adversarial-robustness-toolbox", "numpy", "scipy", "scikit-learn")
 
 
@@ -63,7 +74,7 @@ def run(name: str, effort: Effort, command: str) -> None:
     for calibrated in everything(subject, calibration, effort, refused):
         say(f"{name}: {calibrated.name}")
         lines.append(judged(calibrated, probes))
-        if not calibrated.alone and calibrated.family is None:
+        if calibrated.name in ATTACKED:
             attacked += knowing(subject, calibrated, calibration.made.sources, effort)
     facts["minutes"] = round((time.perf_counter() - started) / 60.0, 1)
     folder = CACHE / "results" if effort.quick else RESULTS

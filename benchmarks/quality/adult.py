@@ -81,7 +81,7 @@ def attacked(model: Trained, reference: Labeled, victims: Labeled) -> Iterator[P
         x = moved(network, feasible, victims, epsilon)
         won = predict(model.network, x) != victims.y
         print(f"PGD {epsilon:.0%}: {won.sum()} of {len(won)}", file=sys.stderr, flush=True)
-        yield Probe(f"PGD {epsilon:.0%}, feasible", "attack", x[won], "PGD, APGD", len(victims))
+        yield Probe(f"PGD {epsilon:.0%}, feasible", "attack", x[won], "FGSM, PGD, APGD", len(victims))
 
 
 def moved(network: Network, feasible: Feasible, rows: Labeled, epsilon: float) -> Images:

@@ -87,11 +87,11 @@ def jobs(trained: Trained, victims: Labeled, s: Strengths, effort: Effort) -> li
     """All attacks, quick ones first."""
     makers = Makers(trained, s)
     fast, slow, slowest = (victims.part(0, n) for n in (effort.fast, effort.slow, effort.slowest))
-    strong = [Job(f"PGD {levels}/255", "PGD, APGD", fast, makers.pgd(levels)) for levels in s.pgd]
+    strong = [Job(f"PGD {levels}/255", "FGSM, PGD, APGD", fast, makers.pgd(levels)) for levels in s.pgd]
     return [
-        Job(f"FGSM {s.fgsm}/255", "FGSM", fast, makers.fgsm),
+        Job(f"FGSM {s.fgsm}/255", "FGSM, PGD, APGD", fast, makers.fgsm),
         *strong,
-        Job(f"APGD {s.apgd}/255", "PGD, APGD", slow, makers.apgd),
+        Job(f"APGD {s.apgd}/255", "FGSM, PGD, APGD", slow, makers.apgd),
         Job("C&W", "C&W, DeepFool", slow, makers.carlini_wagner(0.0)),
         Job("C&W k=10", "C&W, DeepFool", slow, makers.carlini_wagner(10.0)),
         Job("DeepFool", "C&W, DeepFool", slow, makers.deepfool),

@@ -19,8 +19,7 @@ DEFAULT_HARDENED, WITH_CONTRACT = "default chain, hardened", "contract, combiner
 COMBINED: Stages = ({"kind": "combiner"},)
 # Which of the attacks that a combiner learns from are kin to those that it is judged by, by how their names start.
 KIN: Mapping[str, tuple[str, ...]] = {
-    "FGSM": ("fgsm",),
-    "PGD, APGD": ("pgd", "apgd"),
+    "FGSM, PGD, APGD": ("fgsm", "pgd", "apgd"),
     "C&W, DeepFool": ("carlini_wagner",),
 }
 

@@ -24,5 +24,5 @@ class Effort:
     quick: bool
 
 
-FULL = Effort(4000, 400, 200, 60, 500, 100, 120, 3, 3, False)
+FULL = Effort(4000, 400, 200, 60, 500, 80, 100, 2, 3, False)
 QUICK = Effort(500, 30, 12, 4, 60, 12, 20, 2, 1, True)

@@ -103,7 +103,7 @@ def test_chains_are_calibrated_and_attacked_by_who_knows_them(tmp_path: Path, mo
     calibration = Calibration.of(subject, quick=True)
     assert calibration.made.sources is not None
     lines = {line.name: line for line in combiners(calibration, QUICK)}
-    assert {COMBINER, HARDENED, "combiner without FGSM"} <= set(lines)
+    assert {COMBINER, HARDENED, "combiner without C&W, DeepFool"} <= set(lines)
     probes = [Probe("honest", "honest", subject.fresh.x), Probe("large", "tampered", subject.fresh.x * 50)]
     found = judged(lines[COMBINER], probes)
     assert found.found["honest"].flagged.share < 0.12
