@@ -1,0 +1,200 @@
+"""How an endpoint does: what happened over a stretch of time, against its budget, and what needs attention."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from gateway.console.attention import Attention, Facts, attention
+from gateway.console.sampler import decoded
+from gateway.console.source import Source
+from gateway.console.totals import LOSSES, RECORDER, Totals, totals_of
+from gateway.metrics.meter import Numbers
+from gateway.state.sqlite import SqliteStore
+from gateway.state.store import Filter
+
+RANGES_S = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "3d": 259_200}
+_POINTS = 90  # of a curve
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened between two samples, in seconds since 1970."""
+
+    start_s: int
+    end_s: int
+    added: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One endpoint over the last `range_s` seconds. `since_s` is when the counters it rests on begin; None where no
+    console has watched yet, and all counts are since the state folder began.
+
+    `version` is the chain that served its newest trace, `calibrated` the one in the bundle now. `stages` and
+    `principals` are those of flagged and rejected requests, the most frequent first.
+    """
+
+    endpoint: str
+    mode: str
+    range_s: int
+    since_s: int | None
+    added: Totals
+    steps: tuple[Step, ...]
+    flag_budget: float | None
+    reject_budget: float | None
+    version: str | None
+    calibrated: str | None
+    stages: tuple[tuple[str, int], ...]
+    principals: tuple[tuple[str, int], ...]
+    attention: Attention
+
+    @property
+    def seconds(self) -> int | None:
+        """How long the counted stretch is: shorter than the range where the console has not watched so long."""
+        return None if self.since_s is None else max(1, self.steps[-1].end_s - self.since_s)
+
+    @property
+    def per_s(self) -> float | None:
+        """Requests a second."""
+        return None if self.seconds is None else self.added.requests / self.seconds
+
+    def share(self, which: str) -> float | None:
+        """The share of rows flagged (rejected ones counted in) or rejected; None without rows."""
+        hits = self.added.suspicious if which == "flag" else self.added.rejected
+        return hits / self.added.rows if self.added.rows else None
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; without the curves."""
+        added = self.added
+        return {
+            "endpoint": self.endpoint,
+            "mode": self.mode,
+            "seconds": self.seconds,
+            "requests": added.requests,
+            "requests_per_s": self.per_s,
+            "rows": added.rows,
+            "flagged_rows": added.flagged,
+            "rejected_rows": added.rejected,
+            "flag_share": self.share("flag"),
+            "flag_budget": self.flag_budget,
+            "reject_share": self.share("reject"),
+            "reject_budget": self.reject_budget,
+            "refused_requests": added.refused,
+            "failed_requests": added.failed,
+            "stage_errors": added.stage_errors,
+            "p50_ms": added.quantile_ms(0.5),
+            "p99_ms": added.quantile_ms(0.99),
+            "version": self.version,
+            "calibrated_version": self.calibrated,
+            "stages": dict(self.stages),
+            "principals": dict(self.principals),
+            "level": self.attention.level,
+            "attention": self.attention.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The gateway's own: how many workers serve, what the store holds, what was lost on the side path."""
+
+    workers: int
+    stored_requests: int
+    stored_bytes: int
+    recorder: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Verdicts that did not reach the store."""
+        return sum(self.recorder.get(what, 0) for what in LOSSES)
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        store = {"requests": self.stored_requests, "bytes": self.stored_bytes}
+        return {"workers": self.workers, "store": store, "lost": self.lost, "recorder": self.recorder}
+
+
+def health(source: Source) -> Health:
+    """The gateway's health now.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    numbers = source.numbers()
+    with source.store() as store:
+        requests, size = store.used()
+    recorder = {dict(tags)["what"]: int(value) for (name, tags), value in numbers.items() if name == RECORDER}
+    return Health(_workers(numbers), requests, size, recorder)
+
+
+def overview(source: Source, endpoint: str, range_s: int, now_s: float | None = None) -> Overview:
+    """One endpoint over the last `range_s` seconds.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    now_s = time.time() if now_s is None else now_s
+    start_s = int(now_s) - range_s
+    latest = totals_of(source.numbers(), endpoint)
+    with source.store() as store:
+        kept = store.history.points(endpoint, start_s, max(10, range_s // _POINTS))
+        newest = store.newest(endpoint)
+        stages, principals = _blamed(store, endpoint, start_s)
+    points = [(at_s, decoded(text)) for at_s, text in kept if at_s < int(now_s)]
+    points.append((int(now_s), latest))
+    steps = tuple(Step(a, b, y.since(x)) for (a, x), (b, y) in pairwise(points))
+    calibration, settings = source.calibration(endpoint), source.config.endpoints[endpoint]
+    known = None if calibration is None else calibration.version
+    budgets = settings.budget if calibration is not None and calibration.report.get("flag") else None
+    facts = Facts(
+        endpoint,
+        _summed(steps) if steps else latest,
+        None if budgets is None else budgets.flag,
+        None if budgets is None else budgets.reject,
+        settings.mode == "shadow",
+        _workers(source.numbers()),
+        None if newest is None else newest[0],
+        known,
+        stages,
+        principals,
+    )
+    return Overview(
+        endpoint=endpoint,
+        mode=settings.mode,
+        range_s=range_s,
+        since_s=points[0][0] if steps else None,
+        added=facts.added,
+        steps=steps,
+        flag_budget=facts.flag_budget,
+        reject_budget=facts.reject_budget,
+        version=facts.version,
+        calibrated=known,
+        stages=stages,
+        principals=principals,
+        attention=attention(facts),
+    )
+
+
+def _blamed(
+    store: SqliteStore, endpoint: str, start_s: int
+) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    stopped = Filter(since_ns=start_s * 10**9, endpoint=endpoint, verdicts=("flag", "reject"))
+    counts: dict[str, int] = {}
+    for kind in store.kinds(stopped):
+        counts[kind.stage or "-"] = counts.get(kind.stage or "-", 0) + kind.count
+    stages = sorted(counts.items(), key=lambda pair: -pair[1])
+    return tuple(stages[:6]), tuple(store.principals(stopped, 6))
+
+
+def _summed(steps: Sequence[Step]) -> Totals:
+    total = Totals()
+    for step in steps:
+        total = total.plus(step.added)
+    return total
+
+
+def _workers(numbers: Numbers) -> int:
+    return int(numbers.get(("watchgate_workers", ()), 0))
