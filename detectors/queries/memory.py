@@ -1,0 +1,217 @@
+"""The queries of all callers, and whether a caller's new ones are alike: its own, or with those of others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.queries.chains import Chains
+from detectors.queries.likeness import Likeness
+from detectors.queries.ring import Ring
+from detectors.queries.surroundings import squared_distances
+from models.batch import Array
+
+_CROWD = 8  # like queries of several callers that count as one attack
+_CROWDED = 2  # such queries of a caller, after which it takes part in it
+_CHUNK = 64  # rows compared at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is remembered: of each caller, of all together, of how long ago; and how many like queries count."""
+
+    rows: int = 512
+    everybody: int = 4096
+    seconds: float = 86_400.0
+    nbytes: int = 2**26
+    similar: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a caller's rows were: so many new ones (resent ones don't count), so many of them alike, and how."""
+
+    new: int = 0
+    alike: int = 0
+    reason: str = ""
+
+    def __add__(self, other: Finding) -> Finding:
+        return Finding(self.new + other.new, self.alike + other.alike, self.reason or other.reason)
+
+
+class _Caller:
+    __slots__ = ("crowded", "name", "number", "ring")
+
+    def __init__(self, name: str, number: int, ring: Ring) -> None:
+        self.name = name
+        self.number = number
+        self.ring = ring
+        self.crowded = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """New rows, whose they are, and why each is alike to others ("" where it is not)."""
+
+    callers: Sequence[_Caller]
+    digests: Array
+    numbers: Array
+    reasons: list[str]
+
+    def by_caller(self) -> Iterator[tuple[_Caller, Array]]:
+        """Every caller, and the indices of its rows."""
+        for caller in dict.fromkeys(self.callers):
+            yield caller, np.flatnonzero(self.numbers == caller.number)
+
+    def crowded(self, row: int, reason: str) -> None:
+        """The row is like many of others: that may happen to anybody once."""
+        self.callers[row].crowded += 1
+        if self.callers[row].crowded >= _CROWDED:
+            self.reasons[row] = self.reasons[row] or reason
+
+
+class QueryMemory:
+    """Remembers queries and compares new ones with them. `pooled` and `hashed` say which signatures are used.
+
+    The caller asked longest ago is forgotten first when all together take more than `bounds.nbytes`.
+    """
+
+    def __init__(
+        self,
+        likeness: Likeness,
+        secret: bytes,
+        bounds: Bounds | None = None,
+        *,
+        pooled: bool = True,
+        hashed: bool = True,
+    ) -> None:
+        self._likeness = likeness
+        self._secret = hashlib.sha256(secret).digest()
+        self._bounds = Bounds() if bounds is None else bounds
+        self._hashes = likeness.hashes(secret) if hashed else None
+        self._chains = Chains() if hashed else None
+        self._pooled = pooled
+        self._width = likeness.pooled.mixing.shape[1]
+        self._callers: OrderedDict[str, _Caller] = OrderedDict()
+        self._everybody = Ring(max(1, self._bounds.everybody), self._width)
+        self._named = 0
+        self._nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self._nbytes + self._everybody.nbytes + (self._chains.nbytes if self._chains is not None else 0)
+
+    def ask(self, names: Sequence[str], x: Array, now: float) -> dict[str, Finding]:
+        """Compares rows (n, *row shape), in order, with earlier ones, and remembers them; `names` say whose each is."""
+        since = now - self._bounds.seconds
+        self._everybody.expire(since)
+        told: dict[str, Finding] = {}
+        step = min(_CHUNK, self._bounds.rows)
+        for start in range(0, len(x), step):
+            callers = [self._caller(name) for name in names[start : start + step]]
+            for name, found in self._some(callers, x[start : start + step], now, since).items():
+                told[name] = found if name not in told else told[name] + found
+        self._forget()
+        return told
+
+    def _some(self, callers: Sequence[_Caller], x: Array, now: float, since: float) -> dict[str, Finding]:
+        digests = np.array([self._digest(row) for row in x], dtype=np.uint64)
+        new = self._new(callers, digests, since)
+        told = {caller.name: Finding() for caller in callers}
+        if not new:
+            return told
+        callers, x, digests = [callers[row] for row in new], x[new], digests[new]
+        rows = _Rows(callers, digests, np.array([caller.number for caller in callers], dtype=np.int32), [""] * len(x))
+        z = np.zeros((len(x), self._width), np.float32)
+        if self._pooled:
+            z = self._likeness.pooled(x)
+            units = self._likeness.units(z) ** 2
+            self._others(rows, z, units, now)
+            self._own(rows, z, units, now)
+        else:
+            self._remember(rows, z, now)
+        self._hashed(rows, x, now, since)
+        for caller, reason in zip(callers, rows.reasons, strict=True):
+            told[caller.name] += Finding(1, int(bool(reason)), reason)
+        return told
+
+    def _new(self, callers: Sequence[_Caller], digests: Array, since: float) -> list[int]:
+        """The rows that their callers had not asked before."""
+        seen: set[tuple[int, int]] = set()
+        new = []
+        for row, caller in enumerate(callers):
+            caller.ring.expire(since)
+            key = caller.number, int(digests[row])
+            if key not in seen and not (caller.ring.digests == digests[row]).any():
+                new.append(row)
+            seen.add(key)
+        return new
+
+    def _remember(self, rows: _Rows, z: Array, now: float) -> None:
+        for caller, mine in rows.by_caller():
+            self._nbytes -= caller.ring.nbytes
+            caller.ring.add(z[mine], rows.digests[mine], caller.number, now)
+            self._nbytes += caller.ring.nbytes
+
+    def _own(self, rows: _Rows, z: Array, units: Array, now: float) -> None:
+        self._remember(rows, z, now)
+        for caller, mine in rows.by_caller():
+            ring = caller.ring
+            ratios = squared_distances(z[mine], ring.z, ring.squares) / units[mine, None]
+            earlier = len(ring) - len(mine)
+            for place, row in enumerate(mine):
+                found = self._likeness.alike(ratios[place, : earlier + place], self._bounds.similar)
+                if found is not None:
+                    rows.reasons[row] = f"{found[0]} of its last {found[1]} queries are like it"
+
+    def _others(self, rows: _Rows, z: Array, units: Array, now: float) -> None:
+        ring = self._everybody
+        if not self._bounds.everybody:
+            return
+        fresh = ~ring.has(rows.digests)
+        if len(ring) >= _CROWD and fresh.any():
+            ratios = squared_distances(z, ring.z, ring.squares)
+            ratios /= units[:, None]
+            ratios[ring.owners == rows.numbers[:, None]] = np.inf
+            for row in np.flatnonzero(fresh):
+                found = self._likeness.alike(ratios[row], _CROWD)
+                if found is not None:
+                    rows.crowded(row, f"{found[0]} of {found[1]} queries of others are like it")
+        ring.add(z[fresh], rows.digests[fresh], rows.numbers[fresh], now)
+
+    def _hashed(self, rows: _Rows, x: Array, now: float, since: float) -> None:
+        if self._hashes is None or self._chains is None:
+            return
+        for row, hashes in enumerate(self._hashes(x)):
+            own, shared = self._chains.add(hashes, rows.callers[row].number, now, since)
+            if own >= self._bounds.similar:
+                rows.reasons[row] = rows.reasons[row] or f"a variant of its {own} queries before"
+            elif shared >= _CROWD:
+                rows.crowded(row, f"a variant of {shared} queries, others' among them")
+
+    def _caller(self, name: str) -> _Caller:
+        caller = self._callers.get(name)
+        if caller is None:
+            self._named += 1
+            caller = self._callers[name] = _Caller(name, self._named, Ring(self._bounds.rows, self._width))
+            self._nbytes += caller.ring.nbytes
+        else:
+            self._callers.move_to_end(name)
+        return caller
+
+    def _forget(self) -> None:
+        while self._nbytes > self._bounds.nbytes and len(self._callers) > 1:
+            _, caller = self._callers.popitem(last=False)
+            self._nbytes -= caller.ring.nbytes
+
+    def _digest(self, row: Array) -> int:
+        told = np.ascontiguousarray(row).tobytes()
+        return int.from_bytes(hashlib.blake2b(told, digest_size=8, key=self._secret).digest(), "little")
