@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
+
+from pydantic import ValidationError
 
 from defenses.base import PurifierSpec
 from defenses.bit_depth import BitDepthSpec
@@ -11,6 +13,7 @@ from defenses.catalogue import AnyPurifierSpec
 from defenses.gaussian import GaussianSpec
 from defenses.jpeg import JpegSpec
 from defenses.median import MedianSpec
+from detectors.base import DetectorSpec, Unsuitable
 from detectors.class_statistics import ClassStatisticsSpec
 from detectors.contract import ContractSpec
 from detectors.custom import CustomSpec
@@ -60,7 +63,16 @@ def everything(spec: InputSpec) -> tuple[EvidenceSpec, ...]:
     listed = (*free(spec), *(FeatureSqueezingSpec(squeezers=(s,)) for s in _SQUEEZERS.get(spec.kind, ())))
     known = {ContractSpec, CustomSpec, *(type(piece) for piece in listed)}
     kinds = [kind for kind in get_args(EvidenceSpec) if kind not in known and spec.kind in kind.suits]
-    return (*listed, *(kind() for kind in kinds if not any(f.is_required() for f in kind.model_fields.values())))
+    return (*listed, *(piece for kind in kinds if (piece := _as_it_comes(kind)) is not None))
+
+
+def _as_it_comes(kind: type[DetectorSpec]) -> EvidenceSpec | None:
+    """With every key left out; None where that can't be, or would run code that is not ours."""
+    try:
+        piece = kind()  # type: ignore[call-arg]
+        return None if piece.code() else cast(EvidenceSpec, piece)
+    except (ValidationError, Unsuitable):
+        return None
 
 
 def title(piece: EvidenceSpec) -> str:

@@ -25,6 +25,7 @@ from detectors.contract import Contract
 from detectors.evidence import AnyEvidenceSpec, EvidenceSpec
 from detectors.examples import Examples
 from detectors.rarity import Rarity
+from detectors.remembering import fitted
 from detectors.stacking import Scores, Stack
 from models.backend import Outputs
 from models.batch import Array, Arrays, InputSpec
@@ -79,12 +80,14 @@ class CombinerSpec(DetectorSpec):
     """`evidence` are detectors; left out, all of `detectors.candidates` that suit the input and the model.
 
     `spare` is the share of attacked rows that may be missed, more than at 5 % of honest rows flagged, for the sake of
-    mildly worn honest ones.
+    mildly worn honest ones: below a floor all rows tie. Without `floor` none do, so that a `when: suspicious` stage
+    after it can be given more rows than lie above it.
     """
 
     kind: Literal["combiner"] = "combiner"
     evidence: Annotated[tuple[AnyEvidenceSpec, ...], Field(min_length=1)] | None = None
     spare: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.01
+    floor: bool = True
 
     def fit(self, reference: Reference) -> Arrays:
         """What the pieces learn from the reference, and how much each counts, from the examples.
@@ -112,9 +115,10 @@ class CombinerSpec(DetectorSpec):
             logit = rarity.pieces() @ arrays[f"weights{index}"]
             pieces.append(Piece(candidates[index].build(learned, spec), rarity.knots, logit))
         kept = [piece for piece in pieces if piece.moves or isinstance(piece.detector, Contract)] or pieces[:1]
+        floor = float(arrays["floor"]) if self.floor else -np.inf
         first = kept[0]
         kept[0] = Piece(first.detector, first.knots, first.logit + float(arrays["constant"]))
-        return Combiner(tuple(kept), float(arrays["floor"]), bool(arrays["rarest"]))
+        return Combiner(tuple(kept), floor, bool(arrays["rarest"]))
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """Which pieces there are and how much of what attacks are found by comes from each."""
@@ -125,6 +129,8 @@ class CombinerSpec(DetectorSpec):
             return (f"combiner: had no attacks to learn from; the rarest of {listed} counts",)
         parts = [f"{name} {share:.0%}" for name, share in zip(names, arrays["shares"], strict=True) if share >= 0.005]
         found = f"combiner: finds {float(arrays['found']):.0%} of the attacked rows it learned from"
+        if not self.floor:
+            return (f"combiner: what finds attacks comes from {', '.join(parts)}", found)
         above = f"with {float(arrays['above']):.1%} of honest ones above its floor"
         return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
 
@@ -163,8 +169,7 @@ class CombinerSpec(DetectorSpec):
 
 def _fit(piece: EvidenceSpec, reference: Reference) -> Arrays | Unsuitable:
     try:
-        piece.refuse_unsuitable(reference.spec, reference.view.outputs)
-        return piece.fit(reference)
+        return fitted(piece, reference)
     except Unsuitable as error:
         return error
 

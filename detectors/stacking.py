@@ -66,6 +66,11 @@ class Stack:
             )
         return stack
 
+    def logit(self, scores: Array) -> Array:
+        """(n,) float64 of scores (n, all pieces that were there to learn from): their sum, without the floor."""
+        evidence = _evidence(self.rarities, scores[:, self.pieces])
+        return np.asarray(evidence @ self.weights.ravel() + self.constant)
+
 
 def _stacked(pieces: tuple[int, ...], rarities: Sequence[Rarity], rows: Sequence[Array], spare: float) -> Stack:
     """Of evidence (n, 4 pieces) of honest, worn and attacked rows; each kind of row counts the same."""

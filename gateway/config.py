@@ -105,7 +105,11 @@ class Limits(Strict):
 
 
 class EndpointConfig(Strict):
-    """One protected model: POST /v2/models/<name>/infer."""
+    """One protected model: POST /v2/models/<name>/infer.
+
+    `chain: auto` is `selects`, and no stages: `calibrate` chooses them, and the bundle has them. `cost` is the most
+    forward passes a row, on average over honest rows.
+    """
 
     model: AnyModelSpec
     reference: Path
@@ -113,6 +117,8 @@ class EndpointConfig(Strict):
     group: str | None = None  # array in the holdout file whose equal values are never split apart
     budget: Budget = Budget()
     chain: tuple[StageConfig, ...] = ()
+    selects: bool = Field(default=False, repr=False)
+    cost: Annotated[float, Field(ge=1.0)] | None = None
     purify: tuple[PurifyConfig, ...] = ()
     mode: Literal["enforce", "shadow"] = "enforce"
     disclose: Disclose = "verdict"
@@ -120,8 +126,19 @@ class EndpointConfig(Strict):
     limits: Limits = Limits()
     seed: int = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _auto(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict) or not isinstance(entry.get("chain"), str):
+            return entry
+        if entry["chain"] != "auto":
+            raise ValueError(f"chain: expected auto or a list, found {entry['chain']!r}")
+        return {**entry, "chain": (), "selects": True}
+
     @model_validator(mode="after")
     def _stages(self) -> EndpointConfig:
+        if self.selects and self.chain:
+            raise ValueError("selects: expected with `chain: auto`, found with a list of stages")
         names = [stage.name for stage in self.chain]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

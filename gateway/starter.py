@@ -63,6 +63,7 @@ class Start:
     holdout: Path | None = None
     factory: str | None = None
     x_range: tuple[float, float] | None = None
+    auto: bool = False  # calibrate chooses the stages; `stages` are then what a list would have
 
     def text(self, folder: Path) -> str:
         """The file, for this folder: paths in it are relative to that."""
@@ -88,6 +89,8 @@ class Start:
     @property
     def stage_names(self) -> tuple[str, ...]:
         """The detectors of the chain."""
+        if self.auto:
+            return ("auto",)
         return tuple(entry.split(",")[0].strip("{}").removeprefix("kind: ") for entry, _ in self.stages)
 
     def _endpoint(self, folder: Path) -> list[str]:
@@ -134,6 +137,8 @@ class Start:
         ]
 
     def _chain(self) -> list[str]:
+        if self.auto:
+            return list(AUTO)
         lines = ["    chain:                      # in order; the most suspicious stage decides"]
         for entry, why in self.stages:
             lines += _commented(f"      - {entry}", why)
@@ -150,6 +155,11 @@ HEAD = (
     "# Written by `watchgate init`. Paths are relative to this file.",
     "#   watchgate calibrate   learns what is normal, sets the thresholds, writes bundle/",
     "#   watchgate serve       answers callers on http://127.0.0.1:3000",
+)
+AUTO = (
+    "    # calibrate attacks the model, tries all evidence on that and keeps what pays; `--write` lists it here.",
+    "    chain: auto",
+    "    # cost: 1.3                 # at most so many forward passes a row, on average over honest rows",
 )
 ANSWERS = (
     "    mode: enforce               # shadow: only watch, and let everything through",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from gateway.training.bundle import Draft
 from gateway.training.data import Dataset, Table, dataset, read
 from gateway.training.prepare import MIN_REFERENCE, SAMPLE_ROWS, probe, store
 from models.backend import ModelBackend
+from models.batch import Batch
 from models.specs import InputConfig, OnnxSpec, PytorchSpec, load_model, resolve
 
 TRIED_ROWS = 256  # what stages and purifiers are tried on
@@ -30,9 +32,17 @@ KINDS = {".onnx": "onnx", ".pt2": "pytorch", ".safetensors": "pytorch"}
 
 
 def start(
-    model: Path, reference: Path, holdout: Path | None = None, factory: str | None = None, name: str | None = None
+    model: Path,
+    reference: Path,
+    holdout: Path | None = None,
+    factory: str | None = None,
+    name: str | None = None,
+    *,
+    listed: bool = True,
 ) -> tuple[Start, list[str]]:
     """What the config says, and remarks for the person who asked for it.
+
+    Unless stages are to be `listed`, a classifier's are left to calibrate where torch is there to attack it.
 
     Raises:
         OperatorError: a file is missing or not what it should be, or there are too few rows.
@@ -60,6 +70,7 @@ def start(
             holdout=holdout,
             factory=factory,
             x_range=_range(data),
+            auto=not listed and _attackable(backend, sample),
         )
     return found, [*data.notes, *notes]
 
@@ -97,6 +108,10 @@ def _opened(spec: OnnxSpec | PytorchSpec, table: Table) -> Iterator[tuple[Datase
         data = dataset(table, probe(stored, table, draft.folder))
         sample = data.batch.take(slice(0, SAMPLE_ROWS))
         yield data, load_model(resolve(stored, sample.x, draft.folder, sample.extras), draft.folder)
+
+
+def _attackable(backend: ModelBackend, sample: Batch) -> bool:
+    return find_spec("torch") is not None and backend.predict(sample.take(slice(0, 1))).logits is not None
 
 
 def _has_nan(table: Table) -> bool:

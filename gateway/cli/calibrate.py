@@ -24,11 +24,19 @@ def calibrate(
     harden: Annotated[
         int, typer.Option(min=0, max=20, help="Rounds of attacks that know the combiner, which learns from each.")
     ] = 0,
+    select: Annotated[
+        bool, typer.Option("--select", help="Choose the stages even where the config lists some; needs --write there.")
+    ] = False,
+    cost: Annotated[
+        float | None, typer.Option(min=1.0, help="At most so many forward passes a row, instead of the config's.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the chosen stages into the config.")] = False,
     json: AsJson = False,
 ) -> None:
     """Fit the detectors, set the thresholds and write the bundle that `serve` loads."""
     from gateway.cli.progress import progress_bar
     from gateway.configfile import read
+    from gateway.configfile.writing import write_chain
     from gateway.errors import OperatorError
     from gateway.training.calibrate import calibrate as run
     from gateway.training.learning import Learning
@@ -41,7 +49,11 @@ def calibrate(
     for name in endpoint or settings.endpoints:
         saw = _saw_training(name, trained, asked=settings.endpoints[name].holdout is None)
         with progress_bar(name) as tell:
-            reports.append(run(settings, name, progress=tell, saw_training=saw, learning=Learning(quick, harden)))
+            learning = Learning(quick, harden, select, cost, write)
+            report = run(settings, name, progress=tell, saw_training=saw, learning=learning)
+        if write and report.selection is not None:
+            write_chain(config, name, report.selection.stages)
+        reports.append(report)
     if json:
         print_json({"endpoints": [report.to_json() for report in reports]})
         return

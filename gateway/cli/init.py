@@ -18,6 +18,9 @@ def init(
     factory: Annotated[str | None, typer.Option(help="For .safetensors: ./net.py:make or pkg.mod:make.")] = None,
     name: Annotated[str | None, typer.Option(help="The endpoint's name; else the model file's.")] = None,
     output: Annotated[Path, typer.Option(help="The file to write.")] = Path("watchgate.yaml"),
+    listed: Annotated[
+        bool, typer.Option("--listed", help="List stages, rather than let calibrate choose them (`chain: auto`).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -26,7 +29,7 @@ def init(
 
     if output.exists() and not force:
         raise OperatorError(f"{output}: exists already; --force replaces it")
-    found, notes = start(model, reference, holdout, factory, name)
+    found, notes = start(model, reference, holdout, factory, name, listed=listed)
     text = found.text(output.absolute().parent)
     try:
         output.write_text(text, encoding="utf-8")

@@ -104,7 +104,7 @@ def known_keys(loc: Sequence[str | int], root: type[BaseModel]) -> list[str]:
         elif model is not None and model.model_config.get("extra") == "allow":
             return []  # the operator's own class knows its keys
         elif model is not None:
-            keys += model.model_fields
+            keys += [name for name, known in model.model_fields.items() if known.repr]  # others: no key of a file
     return keys
 
 

@@ -165,6 +165,8 @@ class Bundle:
 def version_of(manifest: Mapping[str, Any]) -> str:
     """Twelve hex digits that change with anything that changes a verdict."""
     matters = {key: manifest[key] for key in _MATTERS}
+    if "selected" in manifest:  # the stages, where `calibrate` chose them
+        matters["selected"] = manifest["selected"]
     return hashlib.sha256(json.dumps(matters, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
 
 

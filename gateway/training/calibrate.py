@@ -16,9 +16,10 @@ from gateway.disclosure import Disclosure
 from gateway.errors import OperatorError
 from gateway.training import seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
+from gateway.training.costs import allowance
 from gateway.training.data import Rows
 from gateway.training.fitting import FittedChain, fit
-from gateway.training.learning import THOROUGH, Learning, learned_from
+from gateway.training.learning import THOROUGH, Learning, asked, learn
 from gateway.training.loading import calibrated_part, stage_info
 from gateway.training.measuring import Measured, measure
 from gateway.training.passes import Chunked, Progress, silent
@@ -61,7 +62,7 @@ def calibrate(
     except OperatorError as error:
         if str(error).startswith("answers: "):
             raise OperatorError(f"endpoints.{endpoint}.{error}") from error
-        if str(error).startswith(("chain[", "budget", "stage ", "purify[")):
+        if str(error).startswith(("chain[", "chain: ", "cost: ", "budget", "stage ", "purify[")):
             raise OperatorError(f"endpoints.{endpoint}: {error}") from error
         raise
 
@@ -75,18 +76,30 @@ def _calibrate(
     saw_training: bool | Callable[[], bool | None] | None,
     learning: Learning,
 ) -> Report:
+    stated, settings = settings, asked(settings, learning)
     prepared = prepare(settings, draft)
     Disclosure.of(settings.answers, prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
     purifiers = _purifiers(settings, prepared, draft)
-    made = learned_from(settings, prepared, draft.folder, learning, progress)
+    learned = learn(settings, prepared, draft.folder, learning, progress)
+    settings, prepared, selection = learned.settings, learned.prepared, learned.selection
     fitted = fit(
-        settings.chain, prepared.backend, prepared.read, settings.budget, settings.seed, progress, made.examples
+        settings.chain,
+        prepared.backend,
+        prepared.read,
+        settings.budget,
+        settings.seed,
+        progress,
+        learned.made.examples,
+        allowance(settings),
+        learned.reference,
     )
     for index, stage in enumerate(fitted.stages):
         draft.add_stage(index, stage)
     draft.add_arrays("calibrated.npz", {"statistic": fitted.policy.calibrated})
     measured = measure(fitted, prepared.backend, purifiers, prepared.read("check"), progress)
-    manifest = _manifest(config, name, settings, prepared, fitted, draft)
+    if selection is not None and learning.written:  # as the config will have it
+        stated = stated.model_copy(update={"chain": selection.stages, "selects": False})
+    manifest = _manifest(config, name, stated, prepared, fitted, draft)
     report = Report(
         endpoint=name,
         version=manifest["version"],
@@ -95,8 +108,10 @@ def _calibrate(
         rows=prepared.counts,
         stages=_stages(fitted, measured),
         measured=measured,
-        notes=(*prepared.notes, *made.notes),
+        notes=(*prepared.notes, *learned.made.notes, *(() if selection is None else selection.notes)),
         warnings=(*_warnings(settings, prepared, saw_training), *_untrusted(settings)),
+        limit=settings.cost,
+        selection=selection,
     )
     draft.write({**manifest, "report": report.to_json()})
     progress("done", 1, 1)
@@ -143,7 +158,7 @@ def _manifest(
         "files": draft.files,
         "model": prepared.spec.model_dump(mode="json"),
         "calibrated": calibrated_part(settings, config.bundle.parent),
-        "shadow": [stage.name for stage in settings.chain if stage.mode == "shadow"],
+        "shadow": [stage.config.name for stage in fitted.stages if stage.config.mode == "shadow"],
         "cuts": cuts,
         "guarantees": {
             which: None if cut is None else asdict(cut)
@@ -154,6 +169,8 @@ def _manifest(
         "packages": _packages(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    if settings.selects:
+        manifest["selected"] = [stage.config.model_dump(mode="json") for stage in fitted.stages]
     return {**manifest, "version": version_of(manifest)}
 
 

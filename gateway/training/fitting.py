@@ -11,7 +11,7 @@ The statistic of calibrate rows comes from `gateway.chain.collect`, which also j
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,10 +20,12 @@ from detectors.base import Detector, Reference, Unsuitable, View
 from detectors.calibration import Gate, TailMap
 from detectors.conformal import CertainRows, Cut, TooFewRows, cut
 from detectors.examples import Examples
+from detectors.remembering import RememberingReference
 from gateway.chain import Stage, collect
 from gateway.config import Budget, StageConfig
 from gateway.errors import OperatorError
 from gateway.policy import OPEN, Policy
+from gateway.training.costs import Allowance, stage_shares
 from gateway.training.data import Rows
 from gateway.training.passes import Chunked, Progress, chunks, silent
 from models.backend import ModelBackend
@@ -88,33 +90,38 @@ def fit(
     seed: int = 0,
     progress: Progress = silent,
     examples: Examples | None = None,
+    allowance: Allowance | None = None,
+    known: RememberingReference | None = None,
 ) -> FittedChain:
-    """The calibrated chain. `examples` are for stages that learn from attacks.
+    """The calibrated chain. `examples` are for stages that learn from attacks. `known` is the reference where some
+    of it has been learned already.
 
     Raises:
-        OperatorError: a detector does not suit the model or the data, or the calibrate rows can't support the budget.
+        OperatorError: a detector does not suit the model or the data, the calibrate rows can't support the budget, or
+            the stages that run on every row cost more than the allowance.
     """
     if not stages:
         return FittedChain((), OPEN)
-    built = _learn(stages, backend, read("reference"), seed, progress, examples)
-    fitted = _rank(built, backend, read("rank"), budget.reject / 2.0, progress)
+    reference = known or _reference(read("reference"), backend, seed, progress)
+    built = _learn(stages, backend, replace(reference, examples=examples), progress)
+    parts = [(stage.config, stage.detector) for stage in built]
+    some = reference.view.batch.take(slice(0, FEW_ROWS))
+    shares = stage_shares(parts, View(some, backend), allowance)
+    fitted = _rank(built, backend, read("rank"), budget.reject / 2.0, shares, progress)
     frozen = tuple(stage.stage for stage in fitted)
     statistic, decided = _statistic(frozen, backend, read("calibrate"), progress)
     flag, reject = _cuts(frozen, statistic, decided, budget)
     return FittedChain(fitted, Policy(flag.value, reject.value, np.sort(statistic)), flag, reject)
 
 
+def _reference(rows: Rows, backend: ModelBackend, seed: int, progress: Progress) -> RememberingReference:
+    return RememberingReference(View(rows.batch, Chunked(backend, progress)), backend.spec, rows.y, seed)
+
+
 def _learn(
-    stages: Sequence[StageConfig],
-    backend: ModelBackend,
-    rows: Rows,
-    seed: int,
-    progress: Progress,
-    examples: Examples | None,
+    stages: Sequence[StageConfig], backend: ModelBackend, reference: Reference, progress: Progress
 ) -> list[_Built]:
-    view = View(rows.batch, Chunked(backend, progress))
-    reference = Reference(view, backend.spec, rows.y, seed, examples)
-    sample = backend.predict(rows.batch.take(slice(0, 8)))
+    sample = backend.predict(reference.view.batch.take(slice(0, 8)))
     built = []
     for index, config in enumerate(stages):
         progress(f"fit {config.name}", index, len(stages))
@@ -134,7 +141,12 @@ def _refused(index: int, config: StageConfig, error: Exception) -> OperatorError
 
 
 def _rank(
-    built: Sequence[_Built], backend: ModelBackend, rows: Rows, settled: float, progress: Progress
+    built: Sequence[_Built],
+    backend: ModelBackend,
+    rows: Rows,
+    settled: float,
+    shares: Sequence[float],
+    progress: Progress,
 ) -> tuple[FittedStage, ...]:
     n = len(rows)
     live = [_Live(View(rows.batch.take(part), backend), part) for part in chunks(n)]
@@ -143,7 +155,7 @@ def _rank(
     for index, stage in enumerate(built):
         progress(f"rank {stage.config.name}", index, len(built))
         try:
-            done, ran, p = _rank_one(stage, live, statistic, settled)
+            done, ran, p = _rank_one(stage, live, statistic, settled, shares[index])
         except ValueError as error:
             raise _refused(index, stage.config, error) from error
         fitted.append(done)
@@ -155,12 +167,12 @@ def _rank(
 
 
 def _rank_one(
-    stage: _Built, live: Sequence[_Live], statistic: Array, settled: float
+    stage: _Built, live: Sequence[_Live], statistic: Array, settled: float, share: float
 ) -> tuple[FittedStage, Array, Array]:
     """The frozen stage, the rows it ran on and their tail probabilities."""
     n, notes, gate = len(statistic), stage.notes, None
     if stage.config.when == "suspicious":
-        gate = Gate.fit(statistic, stage.config.share, settled)
+        gate = Gate.fit(statistic, share, settled)
     ran, scores = _score(stage.detector, live, statistic, gate)
     if gate is not None and len(ran) < FEW_ROWS:
         notes = (*notes, f"its tail map rests on only {len(ran)} rank rows; a larger holdout or `share` steadies it")

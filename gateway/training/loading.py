@@ -42,6 +42,10 @@ def calibrated_part(endpoint: EndpointConfig, base: Path) -> dict[str, Any]:
     part = {key: dumped[key] for key in _CALIBRATED}
     part["model"] = {key: value for key, value in dumped["model"].items() if key not in _RUNTIME_MODEL}
     part["chain"] = [_stage_part(stage, base) for stage in endpoint.chain]
+    if endpoint.selects:
+        part["chain"] = "auto"
+    if endpoint.cost is not None:
+        part["cost"] = endpoint.cost
     part["purify"] = dumped["purify"]
     for holder, key in ((part, "reference"), (part, "holdout"), (part["model"], "path")):
         if holder[key] is not None:
@@ -80,6 +84,7 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     bundle = Bundle.open(config.bundle, name)
     manifest = bundle.manifest
     _refuse_changed(name, endpoint, config, manifest)
+    endpoint = with_stages(endpoint, manifest)
     backend = _backend(bundle, endpoint)
     cuts = manifest["cuts"]
     shadow = endpoint.mode == "shadow"

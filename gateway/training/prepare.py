@@ -71,7 +71,7 @@ def prepare(settings: EndpointConfig, draft: Draft) -> Prepared:
 
 def _with_layers(settings: EndpointConfig) -> ModelSpec:
     """The model's spec, with layers to be found where a detector needs them and none are named."""
-    needed = any("layers" in stage.detector.needed() for stage in settings.chain)
+    needed = settings.selects or any("layers" in stage.detector.needed() for stage in settings.chain)
     unnamed = needed and settings.model.layers == "none"
     return settings.model.model_copy(update={"layers": "auto"}) if unnamed else settings.model
 
@@ -122,7 +122,7 @@ def _labelled(data: Dataset, backend: ModelBackend, notes: list[str]) -> Dataset
 def _parts(sets: dict[str, Dataset], settings: EndpointConfig) -> dict[Part, tuple[Dataset, Array]]:
     reference, holdout = sets["reference"], sets.get("holdout")
     everything = np.arange(len(reference))
-    if not settings.chain:  # nothing is fitted and nothing cut: all rows may check
+    if not (settings.chain or settings.selects):  # nothing is fitted and nothing cut: all rows may check
         check = holdout or reference
         return {"reference": (reference, everything), "check": (check, np.arange(len(check)))}
     needed = rows_needed(settings.budget.reject, settings.budget.guarantee)
@@ -148,8 +148,8 @@ def _parts(sets: dict[str, Dataset], settings: EndpointConfig) -> dict[Part, tup
 
 
 def learns(settings: EndpointConfig) -> bool:
-    """Whether some stage learns from attacks, and so needs *train* rows."""
-    return any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain)
+    """Whether some stage learns from attacks or is yet to be chosen, and so needs *train* rows."""
+    return settings.selects or any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain)
 
 
 def _too_few(

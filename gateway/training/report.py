@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gateway.telemetry.observation import StageInfo
 from gateway.training.measuring import Measured, PurifierMeasure, Rate, StageMeasure
+from gateway.training.selecting import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One calibrated endpoint. `rows` is how many of each part there were; `warnings` want somebody's attention."""
+    """One calibrated endpoint. `rows` is how many of each part there were; `warnings` want somebody's attention.
+
+    `limit` is the most forward passes a row that were asked for; `selection` the choice of stages, if there was one.
+    """
 
     endpoint: str
     version: str
@@ -39,6 +43,8 @@ class Report:
     measured: Measured
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    limit: float | None = None
+    selection: Selection | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an infinite threshold (never reached, or always) is null."""
@@ -52,6 +58,8 @@ class Report:
             "flag": _rate_json(self.measured.flag),
             "reject": _rate_json(self.measured.reject),
             "passes_per_row": self.measured.passes,
+            "passes_limit": self.limit,
+            "selection": None if self.selection is None else self.selection.to_json(),
             "accuracy": self.measured.accuracy,
             "purifiers": [_purifier_json(purifier) for purifier in self.measured.purifiers],
             "notes": list(self.notes),
@@ -61,6 +69,8 @@ class Report:
     def table(self) -> RenderableType:
         """What a terminal shows, 80 columns wide."""
         parts: list[RenderableType] = [Text(f"warning: {warning}", style="bold yellow") for warning in self.warnings]
+        if self.selection is not None and self.selection.pareto is not None:
+            parts.append(self.selection.pareto.table())
         if self.stages:
             parts += [self._stage_table(), self._rate_table()]
         parts += [Text(line) for line in self._lines()]
@@ -120,7 +130,8 @@ class Report:
 
     def _lines(self) -> list[str]:
         measured = self.measured
-        lines = [f"forward passes a row: {measured.passes:.2f}"]
+        limit = "" if self.limit is None else f" measured on check rows, {self.limit:g} allowed"
+        lines = [f"forward passes a row: {measured.passes:.2f}{limit}"]
         if measured.accuracy is not None:
             lines.append(f"accuracy of the model on check rows: {_percent(measured.accuracy)}")
         lines += [_purifier_line(purifier) for purifier in measured.purifiers]

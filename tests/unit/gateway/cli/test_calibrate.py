@@ -11,7 +11,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def started(run: Run, folder: Path) -> Path:
-    run("init", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
+    run("init", "--listed", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
     return folder
 
 

@@ -14,7 +14,7 @@ from gateway.configfile import read
 from gateway.training.loading import load_endpoints
 
 Run = Callable[..., tuple[int, str, str]]
-GIVEN = ("init", "--model", "digits.onnx", "--reference", "train.npz")
+GIVEN = ("init", "--listed", "--model", "digits.onnx", "--reference", "train.npz")
 
 
 def test_what_it_writes_calibrates_and_loads_as_it_is(run: Run, folder: Path) -> None:
@@ -88,7 +88,7 @@ def test_paths_are_relative_to_the_file_that_names_them(run: Run, folder: Path) 
 def test_the_endpoints_name(file: str, option: str | None, name: str, run: Run, folder: Path) -> None:
     (folder / "digits.onnx").rename(folder / file)
     named = [] if option is None else ["--name", option]
-    assert run("init", "--model", file, "--reference", "train.npz", *named)[0] == 0
+    assert run("init", "--listed", "--model", file, "--reference", "train.npz", *named)[0] == 0
     assert list(read(folder / "watchgate.yaml", need_files=True).endpoints) == [name]
 
 
@@ -122,7 +122,7 @@ def test_a_table_model_gets_what_suits_tables(run: Run, folder: Path) -> None:
     model = to_onnx(LogisticRegression().fit(x[:200], y[:200]), x[:1])
     (folder / "table.onnx").write_bytes(model.SerializeToString())
     np.savez("rows.npz", x=x[200:], y=y[200:])
-    assert run("init", "--model", "table.onnx", "--reference", "rows.npz")[0] == 0
+    assert run("init", "--listed", "--model", "table.onnx", "--reference", "rows.npz")[0] == 0
     endpoint = read(folder / "watchgate.yaml").endpoints["table"]
     assert endpoint.model.input.kind == "table"
     assert endpoint.model.input.bounds is None

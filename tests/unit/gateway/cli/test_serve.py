@@ -18,7 +18,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def calibrated(run: Run, folder: Path) -> Path:
-    run("init", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
+    run("init", "--listed", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
     assert run("calibrate")[0] == 0
     return folder
 
@@ -71,7 +71,7 @@ def test_what_it_says_first(calibrated: Path) -> None:
 
 
 def test_it_refuses_what_was_not_calibrated(run: Run, folder: Path) -> None:
-    run("init", "--model", "digits.onnx", "--reference", "train.npz")
+    run("init", "--listed", "--model", "digits.onnx", "--reference", "train.npz")
     status, _, error = run("serve")
     assert status == 2
     assert len(error.splitlines()) == 1
