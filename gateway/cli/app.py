@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import calibrate, demo, explain, init, serve, traces
+from gateway.cli import calibrate, console, demo, explain, init, serve, status, traces
 from gateway.errors import WatchgateError
 
 ABOUT = """Serve a trained model behind a guard that knows what honest input looks like.
 
 [bold]calibrate[/] turns a budget of false alarms into thresholds, [bold]serve[/] answers callers, \
-[bold]traces[/] shows why a row was stopped.
+[bold]console[/] and [bold]traces[/] show why a row was stopped.
 """
 START = """Start here: [bold]watchgate demo[/] — or, with a model of your own:
 
@@ -70,5 +70,7 @@ app.command("init")(init.init)
 app.command("calibrate")(calibrate.calibrate)
 app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
+app.command("console")(console.console)
+app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(traces.app, name="traces")

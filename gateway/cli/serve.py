@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.console import PORT, start_beside
 from gateway.cli.output import ConfigFile, note, program
 from gateway.errors import OperatorError
 
@@ -26,8 +27,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the protected endpoints.")] = 3000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+    console_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="The port of the console, on 127.0.0.1; 0: none.", show_default=str(PORT)),
+    ] = None,
+    no_console: Annotated[bool, typer.Option("--no-console", help="Start no console.")] = False,
 ) -> None:
-    """Serve the calibrated endpoints until Ctrl-C.
+    """Serve the calibrated endpoints until Ctrl-C, with the operator's console beside them.
 
     The bundle is verified first: altered files, or a config that it was not calibrated for, are refused.
     """
@@ -41,10 +47,32 @@ def serve(
     open_recorder(settings, [endpoint.info for endpoint in endpoints.values()])
     host = address(host)
     check_free(host, port)
-    for line in welcome(settings, config, endpoints.values(), f"http://{host}:{port}"):
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    for line in welcome(settings, config, endpoints.values(), url):
         note(line)
+    if not no_console:
+        note(begin_console(config, console_port, url))
     sys.stderr.flush()
     os.execve(sys.executable, command(host, port), environment(config, workers))
+
+
+def begin_console(config: Path, port: int | None, url: str) -> str:
+    """Starts the console beside the server, and says where it is. A default port in use is no reason not to serve.
+
+    Raises:
+        OperatorError: the port that was asked for is in use.
+    """
+    if port == 0:
+        return "no console"
+    wanted = PORT if port is None else port
+    try:
+        check_free("127.0.0.1", wanted, "--console-port")
+    except OperatorError as error:
+        if port is not None:
+            raise
+        return f"no console: {error}"
+    start_beside(config, wanted, url)
+    return f"console: http://127.0.0.1:{wanted}"
 
 
 def command(host: str, port: int) -> list[str]:
@@ -73,7 +101,7 @@ def address(host: str) -> str:
         raise OperatorError(f"--host: expected an address or host name, found {host!r}") from None
 
 
-def check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int, option: str = "--port") -> None:
     """Raises:
     OperatorError: the port can't be listened on.
     """
@@ -83,7 +111,7 @@ def check_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise OperatorError(f"can't listen on {host}:{port}: {error.strerror}; choose another --port") from None
+            raise OperatorError(f"can't listen on {host}:{port}: {error.strerror}; choose another {option}") from None
 
 
 def welcome(config: Config, path: Path, endpoints: Iterable[Endpoint], url: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., tuple[int, str, str]]
-COMMANDS = ("init", "calibrate", "serve", "traces", "demo")
+COMMANDS = ("init", "calibrate", "serve", "traces", "console", "status", "demo")
 HEAVY = ("numpy", "scipy", "pydantic", "onnx", "onnxruntime", "torch", "bentoml", "rich", "ruamel", "opentelemetry")
 
 
