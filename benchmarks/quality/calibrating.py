@@ -13,17 +13,17 @@ from benchmarks.detection.judging import BUDGET
 from benchmarks.quality.catalogue import kinds
 from benchmarks.quality.remembering import Remembering
 from benchmarks.quality.subject import Subject
-from detectors.base import Reference, View
 from detectors.combiner import CombinerSpec
 from detectors.examples import Examples
+from detectors.remembering import RememberingReference
 from gateway.chain import Chain
 from gateway.config import EndpointConfig, StageConfig
 from gateway.training.bundle import Draft
 from gateway.training.examples import Made
 from gateway.training.fitting import fit
 from gateway.training.hardening import harden
-from gateway.training.learning import Learning, learned_from
-from gateway.training.passes import Chunked, silent
+from gateway.training.learning import Learning, learn
+from gateway.training.passes import silent
 from gateway.training.prepare import Prepared, prepare
 
 Stages = Sequence[Mapping[str, Any]]
@@ -31,11 +31,14 @@ Stages = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The data split as `calibrate` does for a chain that learns, and the attacks made of its *train* rows."""
+    """The data split as `calibrate` does for a chain that learns, the attacks made of its *train* rows, and what
+    detectors have learned from the reference so far.
+    """
 
     settings: EndpointConfig
     prepared: Prepared
     made: Made
+    reference: RememberingReference
     quick: bool
 
     @staticmethod
@@ -47,8 +50,8 @@ class Calibration:
         settings = settings_of(subject, (*({"kind": kind} for kind in kinds()), {"kind": "combiner"}))
         prepared = prepare(settings, Draft(folder))
         prepared = replace(prepared, backend=Remembering(prepared.backend))
-        made = learned_from(settings, prepared, folder, Learning(quick), silent)
-        return Calibration(settings, prepared, made, quick)
+        learned = learn(settings, prepared, folder, Learning(quick), silent)
+        return Calibration(settings, prepared, learned.made, learned.reference, quick)
 
     def chain(self, stages: Stages, examples: Examples | None = None) -> tuple[Chain, list[str]]:
         """The calibrated chain, and what its stages have to say of their fit.
@@ -58,7 +61,8 @@ class Calibration:
         """
         configs = [StageConfig.model_validate(dict(stage)) for stage in stages]
         backend, read = self.prepared.backend, self.prepared.read
-        fitted = fit(configs, backend, read, self.settings.budget, self.settings.seed, silent, examples)
+        settings, known = self.settings, self.reference
+        fitted = fit(configs, backend, read, settings.budget, settings.seed, silent, examples, known=known)
         notes = [note for stage in fitted.stages for note in stage.notes]
         return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy), notes
 
@@ -72,11 +76,8 @@ class Calibration:
 
     def hardened(self, rounds: int) -> Made:
         """The examples after so many rounds of self-play, as `calibrate --harden` plays them."""
-        rows = self.prepared.read("reference")
-        view = View(rows.batch, Chunked(self.prepared.backend))
-        reference = Reference(view, self.prepared.backend.spec, rows.y, self.settings.seed)
         budget = self.settings.budget.flag
-        return harden(self.made, CombinerSpec(), reference, rounds=rounds, budget=budget, quick=self.quick)
+        return harden(self.made, CombinerSpec(), self.reference, rounds=rounds, budget=budget, quick=self.quick)
 
 
 def settings_of(subject: Subject, stages: Stages) -> EndpointConfig:
