@@ -31,6 +31,8 @@ class Smoothed:
 def votes(backend: ModelBackend, batch: Batch, sigma: float, samples: int, seed: int = 0) -> Array:
     """How often each class wins among `samples` copies of each row with Gaussian noise of `sigma`, (n, classes) int64.
 
+    A copy whose logits are not all finite votes for none.
+
     The noise comes from the row's own bytes and the seed: a row gets the same votes alone and among others. Whoever
     knows the seed can foretell it, so keep it to yourself.
 
@@ -54,7 +56,8 @@ def _votes(backend: ModelBackend, row: Batch, sigma: float, samples: int, seed: 
         logits = backend.predict(copies.with_x(noisy.astype(row.x.dtype))).logits
         if logits is None:
             raise Unsuitable("randomized smoothing needs a model with class logits")
-        found = np.bincount(logits.argmax(axis=1), minlength=logits.shape[1])
+        known = np.isfinite(logits).all(axis=1)
+        found = np.bincount(logits[known].argmax(axis=1), minlength=logits.shape[1])
         counts = found if counts is None else counts + found
     if counts is None:
         raise ValueError("expected at least one sample")

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 from gateway.chain import StageFailed
 from gateway.config import Config
 from gateway.endpoint import Endpoint
-from gateway.errors import NotFound, Refusal, Rejected, TooLarge, Unavailable
+from gateway.errors import NotFound, Refusal, TooLarge, Unavailable
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.body import Bodies, Disconnected
 from gateway.http.call import Call
@@ -132,8 +132,9 @@ class App:
         judged = served.batcher.at_once(batch) or await served.batcher.submit(batch)
         worst = served.meter.judged(judged.verdicts)
         try:
-            headers, content = served.writer.write(judged, worst, plan.wanted, plan.id)
-        except Rejected as refusal:
+            certified = await served.certify(batch, judged) if plan.certify else None
+            headers, content = served.writer.write(judged, worst, plan.wanted, plan.id, certified)
+        except Refusal as refusal:
             return await self._told(call, served, judged, worst, call.refusal(refusal))
         return await self._told(call, served, judged, worst, (200, headers, content))
 
@@ -144,7 +145,8 @@ class App:
             raise Unavailable("the gateway is shutting down")
         body = await self._bodies.read(receive, self._max_body_bytes)
         call.body_bytes = len(body)
-        named = parse_qs(call.scope.get("query_string", b"").decode("latin-1")).get("endpoint", [""])[-1]
+        query = parse_qs(call.scope.get("query_string", b"").decode("latin-1"))
+        named, certify = query.get("endpoint", [""])[-1], query.get("certify", [""])[-1] == "true"
         if seen.media in envelope.IMAGES:
             served = call.served = self._named(named, body)
             tensors = plain.image(served.signature, body)
@@ -152,11 +154,16 @@ class App:
             request = plain.parse(body)
             served = call.served = self._named(request.endpoint or named, body)
             tensors = plain.tensors(served.signature, request)
-        judged = await served.batcher.submit(served.batch(tensors))
+            certify = certify or request.certify
+        batch = served.batch(tensors)
+        if certify:
+            served.signature.check_certify(len(batch))
+        judged = await served.batcher.submit(batch)
         worst = served.meter.judged(judged.verdicts)
         try:
-            content = served.writer.plain(judged, worst, call.id)
-        except Rejected as refusal:
+            certified = await served.certify(batch, judged) if certify else None
+            content = served.writer.plain(judged, worst, call.id, certified)
+        except Refusal as refusal:
             return await self._told(call, served, judged, worst, call.refusal(refusal))
         return await self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from defenses.catalogue import AnyPurifierSpec
 from detectors.catalogue import AnyDetectorSpec
 from gateway.disclosure import AnyAnswerPolicy
+from gateway.smoothing import Smoothing
 from models.specs import AnyModelSpec
 
 __all__ = [
@@ -123,6 +124,7 @@ class EndpointConfig(Strict):
     mode: Literal["enforce", "shadow"] = "enforce"
     disclose: Disclose = "verdict"
     answers: tuple[AnyAnswerPolicy, ...] = ()  # in order; what of the model's classes callers don't see
+    smoothing: Smoothing | None = None  # certificates on request; null: none
     limits: Limits = Limits()
     seed: int = 0
 
@@ -134,6 +136,12 @@ class EndpointConfig(Strict):
         if entry["chain"] != "auto":
             raise ValueError(f"chain: expected auto or a list, found {entry['chain']!r}")
         return {**entry, "chain": (), "selects": True}
+
+    @model_validator(mode="after")
+    def _one_tells_what_the_other_hides(self) -> EndpointConfig:
+        if self.smoothing is not None and self.answers:
+            raise ValueError("smoothing: a certified radius tells how sure the model is, which `answers` withholds")
+        return self
 
     @model_validator(mode="after")
     def _stages(self) -> EndpointConfig:

@@ -39,11 +39,12 @@ class Gateway:
         x: np.ndarray = None,  # type: ignore[assignment,type-arg] # a plain tensor to BentoML's client
         endpoint: str = "",
         inputs: dict[str, Any] = NO_INPUTS,
+        certify: bool = False,
     ) -> dict[str, Any]:
         """Rows in, outputs and verdicts out: `x` are rows of the model's only input, `inputs` rows by input name.
 
-        `endpoint` says which model, where there are several. Declared for BentoML's schema and client: the door
-        answers this route whenever the gateway is up.
+        `endpoint` says which model, where there are several; `certify` asks for certificates.
+        Declared for BentoML's schema and client: the door answers this route whenever the gateway is up.
         """
         raise ServiceUnavailable("the gateway is starting or shutting down")
 

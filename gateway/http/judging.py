@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 
+from defenses.randomized_smoothing import Smoothed
 from gateway.batcher import Batcher
 from gateway.chain import StageFailed
 from gateway.endpoint import Endpoint
 from gateway.errors import BadRequest, Unavailable
 from gateway.metrics.meter import Meter
-from gateway.verdict import Judged
+from gateway.smoothing import Smoother
+from gateway.verdict import Action, Judged
 from gateway.wire.request import Reader
 from gateway.wire.response import Writer
 from gateway.wire.signature import signature
 from models.batch import Arrays, Batch
 
 _log = logging.getLogger("watchgate")
+REJECT = int(Action.REJECT)
 SHORT = 12  # characters of a version on the wire
 _OUT_OF_MEMORY = ("failed to allocate", "out of memory", "bad_alloc")
 
@@ -31,8 +34,15 @@ class Served:
         self.limits = config.limits
         self.enforcing = config.mode == "enforce"
         self.signature = signature(
-            endpoint.name, endpoint.info.version[:SHORT], backend, config.limits, config.disclose, config.model.guard
+            endpoint.name,
+            endpoint.info.version[:SHORT],
+            backend,
+            config.limits,
+            config.disclose,
+            config.model.guard,
+            config.smoothing.max_rows if config.smoothing is not None else 0,
         )
+        self._smoother = Smoother(config.smoothing, backend) if config.smoothing is not None else None
         self.reader = Reader(self.signature)
         self.writer = Writer(self.signature, endpoint.disclosure)
         self.meter = Meter(endpoint.name)
@@ -64,6 +74,18 @@ class Served:
             raise
         except Exception as exc:
             raise self._blame(exc) from exc
+
+    async def certify(self, batch: Batch, judged: Judged) -> Smoothed | None:
+        """Certificates for rows that may be answered; None where the answer is a refusal anyway.
+
+        Raises:
+            Unavailable: as `Smoother.certify`.
+        """
+        allowed = judged.verdicts.actions != REJECT
+        hidden = self.signature.disclose == "none" and not allowed.all()
+        if self._smoother is None or hidden or not allowed.any():
+            return None
+        return await self._smoother.certify(batch, allowed, self.limits.timeout_ms / 1e3)
 
     def _refuse_what_the_model_refuses(self, batch: Batch) -> None:
         """A stage fails on rows that the model can't be run on: that is the caller's mistake, not the stage's."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from detectors.base import Unsuitable
+from gateway import smoothing
 from gateway.chain import Chain, PurifyStep, Stage
 from gateway.config import Config, EndpointConfig, StageConfig
 from gateway.disclosure import Disclosure
@@ -111,6 +112,7 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
         input=backend.spec,
         explain={stage.name: say for stage in stages if callable(say := getattr(stage.detector, "explain", None))},
     )
+    _refuse_unsmooth(name, endpoint, _resolved(bundle), backend)
     return Endpoint(name, endpoint, chain, info, _disclosure(name, endpoint, _resolved(bundle), backend))
 
 
@@ -122,6 +124,14 @@ def _resolved(bundle: Bundle) -> ModelSpec:
 def _disclosure(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
     try:
         return Disclosure.of(endpoint.answers, spec.outputs, backend.outputs)
+    except OperatorError as error:
+        raise OperatorError(f"endpoints.{name}.{error}") from None
+
+
+def _refuse_unsmooth(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> None:
+    try:
+        if endpoint.smoothing is not None:
+            smoothing.refuse_unsuitable(backend.spec, spec.outputs)
     except OperatorError as error:
         raise OperatorError(f"endpoints.{name}.{error}") from None
 

@@ -15,11 +15,15 @@ from models.batch import Array
 
 
 class PlainRequest(Struct, forbid_unknown_fields=True):
-    """`{"x": rows}` for a model with one input, else `{"inputs": {name: rows}}`; `endpoint` where there are several."""
+    """`{"x": rows}` for a model with one input, else `{"inputs": {name: rows}}`; `endpoint` where there are several.
+
+    `certify` asks for certificates.
+    """
 
     x: Raw = NO_DATA
     inputs: dict[str, Raw] | None = None
     endpoint: str | None = None
+    certify: bool = False
 
     @property
     def has_x(self) -> bool:

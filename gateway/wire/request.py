@@ -53,6 +53,7 @@ class Plan:
     binary_bytes: int
     wanted: Wanted
     id: str
+    certify: bool = False
 
 
 class Reader:
@@ -110,7 +111,11 @@ class Reader:
         rows = {tensor.shape[0] for tensor in tensors}
         if len(rows) > 1:
             raise BadRequest(f"inputs: expected the same number of rows in each, found {sorted(rows)}")
-        return Plan(tuple(tensors), rows.pop(), offset, _wanted(self.signature, parsed), parsed.id)
+        n = rows.pop()
+        certify = _flag(parsed.parameters, "certify", False)
+        if certify:
+            self.signature.check_certify(n)
+        return Plan(tuple(tensors), n, offset, _wanted(self.signature, parsed), parsed.id, certify)
 
     def _tensor(self, plan: TensorPlan, body: bytes, start: int) -> Array:
         field = plan.field

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from defenses.randomized_smoothing import Smoothed
 from gateway.disclosure import Disclosure
 from gateway.errors import Rejected
 from gateway.verdict import Action, Judged
@@ -51,16 +52,18 @@ class Writer:
         self._sized = "BYTES" not in self._datatypes.values()
         self._forms: dict[tuple[tuple[int, ...], ...], tuple[bytes, list[Header]]] = {}
 
-    def write(self, judged: Judged, worst: int, wanted: Wanted, request_id: str) -> tuple[list[Header], bytes]:
+    def write(
+        self, judged: Judged, worst: int, wanted: Wanted, request_id: str, certified: Smoothed | None = None
+    ) -> tuple[list[Header], bytes]:
         """Headers and body of the answer.
 
-        `worst` is the largest action of the rows.
+        `worst` is the largest action of the rows; `certified` stands beside what is wanted.
 
         Raises:
             Rejected: every row was rejected, or any was and the caller may not know which.
         """
         outputs = self.outputs(judged, worst)
-        if not (worst or request_id) and wanted is ALL_BINARY and self._sized:
+        if certified is None and not (worst or request_id) and wanted is ALL_BINARY and self._sized:
             return self._form([outputs[name] for name in self._datatypes])
         start = self._start if not request_id else b'{"id":%b,%b' % (_encode(request_id), self._start[1:])
         heads: list[bytes] = []
@@ -68,6 +71,8 @@ class Writer:
         for name, binary in self._names(wanted, worst):
             values = outputs[name] if name in outputs else self._told(name, judged)
             heads.append(self._tensor(name, values, binary, blobs))
+        if certified is not None:
+            heads += [self._tensor(*named, wanted.binary, blobs) for named in self._certificates(certified)]
         text = b"%b%b]}" % (start, b",".join(heads))
         if not blobs:
             return [JSON, (b"content-length", b"%d" % len(text))], text
@@ -89,7 +94,7 @@ class Writer:
         text, headers = known
         return headers.copy(), b"".join((text, *[values.tobytes() for values in arrays]))
 
-    def plain(self, judged: Judged, worst: int, server_id: str) -> bytes:
+    def plain(self, judged: Judged, worst: int, server_id: str, certified: Smoothed | None = None) -> bytes:
         """The body of an answer from /predict: `{"id", "endpoint", "outputs": {name: rows}}`, and the verdict words.
 
         Raises:
@@ -99,6 +104,8 @@ class Writer:
         told["outputs"] = {name: values.tolist() for name, values in self.outputs(judged, worst).items()}
         for name in self.signature.extras:
             told[name] = self._told(name, judged).tolist()
+        if certified is not None:
+            told.update({name: values.tolist() for name, values in self._certificates(certified)})
         return _encode(told)
 
     def outputs(self, judged: Judged, worst: int) -> Mapping[str, Array]:
@@ -128,6 +135,10 @@ class Writer:
         if name == self.signature.verdict:
             return WORDS[judged.verdicts.actions]
         return np.asarray(judged.verdicts.p_value, dtype=np.float64)
+
+    def _certificates(self, certified: Smoothed) -> list[tuple[str, Array]]:
+        names = self.signature.certified_class, self.signature.certified_radius
+        return list(zip(names, (certified.classes, certified.radius), strict=True))
 
     def _tensor(self, name: str, values: Array, binary: bool, blobs: list[bytes]) -> bytes:
         head = self._heads.get(name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gateway.config import Disclose, Limits
+from gateway.errors import BadRequest, TooLarge
 from gateway.wire.images import ImageCodec
 from models.backend import ModelBackend, TensorSpec
 from models.batch import InputSpec
@@ -45,6 +46,9 @@ class Signature:
     disclose: Disclose = "verdict"
     verdict: str = "verdict"
     p_value: str = "p_value"
+    certified_class: str = "certified_class"
+    certified_radius: str = "certified_radius"
+    certifies: int = 0  # rows a request that may be certified
     ragged: bool = field(init=False)  # some axis is free: requests may differ in row shape
 
     def __post_init__(self) -> None:
@@ -55,6 +59,18 @@ class Signature:
         """The tensors beside the model's own that a caller may see."""
         return {"none": (), "verdict": (self.verdict,), "scores": (self.verdict, self.p_value)}[self.disclose]
 
+    def check_certify(self, rows: int) -> None:
+        """Refuses to certify where the endpoint doesn't, or so many rows.
+
+        Raises:
+            BadRequest: the endpoint has no `smoothing`.
+            TooLarge: more rows than it certifies at once.
+        """
+        if not self.certifies:
+            raise BadRequest(f"certify: endpoint {self.endpoint!r} gives no certificates")
+        if rows > self.certifies:
+            raise TooLarge(f"certify: expected at most {self.certifies} rows, found {rows}")
+
 
 def signature(
     endpoint: str,
@@ -63,6 +79,7 @@ def signature(
     limits: Limits,
     disclose: Disclose,
     guard: Collection[str] = (),
+    certifies: int = 0,
 ) -> Signature:
     """The signature of a loaded model. `guard` names the guarded inputs where there are several inputs."""
     guarded = _guarded(backend, guard)
@@ -75,9 +92,17 @@ def signature(
         outputs,
         limits,
         disclose,
-        "verdict" if "verdict" not in outputs else "watchgate_verdict",
-        "p_value" if "p_value" not in outputs else "watchgate_p_value",
+        _beside("verdict", outputs),
+        _beside("p_value", outputs),
+        _beside("certified_class", outputs),
+        _beside("certified_radius", outputs),
+        certifies,
     )
+
+
+def _beside(name: str, outputs: Collection[str]) -> str:
+    """The name of a tensor that stands beside the model's own."""
+    return name if name not in outputs else f"watchgate_{name}"
 
 
 def _guarded(backend: ModelBackend, guard: Collection[str]) -> frozenset[str]:
