@@ -9,7 +9,7 @@ import numpy as np
 from models.batch import Array
 
 SHOWN = 8
-_MOST = 1e6  # steps
+MOST = 1000.0  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def farthest(row: Array, reference: Array, names: tuple[str, ...]) -> tuple[Colu
     value = row.astype(np.float64)
     room = np.where(value >= middle, high - middle, middle - low)
     scale = np.maximum(room, 1e-6 * np.maximum(np.abs(middle), 1.0))
-    off = np.minimum(np.abs(value - middle) / scale, _MOST)
+    off = np.minimum(np.abs(value - middle) / scale, MOST)
     order = np.argsort(-np.nan_to_num(off, nan=-1.0), kind="stable")[:SHOWN]
     return tuple(
         Column(names[i], float(value[i]), float(low[i]), float(high[i]), float(off[i]))

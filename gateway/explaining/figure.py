@@ -97,12 +97,14 @@ class Figure:
         """Values (n,) over their place, in one frame."""
         high, low = (float(f([f(values) for values, _ in curves.values()])) for f in (np.nanmax, np.nanmin))
         left, right, height = MARGIN, WIDTH - MARGIN, 160
+        for index, (name, (_, color)) in enumerate(curves.items()):
+            self.text(left + 120 * index, name, color=color)
+        self.y += LINE
         self.draw.rectangle((left, self.y, right, self.y + height), outline=_LINE)
-        for index, (name, (values, color)) in enumerate(curves.items()):
+        for values, color in curves.values():
             x = np.linspace(left + 4, right - 4, len(values))
             y = self.y + height - 4 - (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12) * (height - 8)
             self.draw.line([(float(a), float(b)) for a, b in zip(x, y, strict=True)], fill=color, width=2)
-            self.draw.text((left + 8 + 120 * index, self.y + 4), name, fill=color, font=self.small)
         self.y += height + 8
 
     def done(self) -> Image.Image:
@@ -134,7 +136,6 @@ def _row(figure: Figure, found: Explanation, facts: Mapping[str, Any]) -> None:
             pictures["difference"] = draw_difference(found.x, found.purified, facts)
         figure.pictures(pictures)
     elif facts.get("kind") == "series":
-        figure.heading("the row")
         curves = {"input": (_curve(found.x), _INK)}
         if found.purified is not None:
             curves["purified"] = (_curve(found.purified), _COLORS["allow"])

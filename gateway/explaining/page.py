@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.explaining.columns import MOST
 from gateway.explaining.explanation import Explanation, StageSaid
 from gateway.state.record import Number
 from gateway.telemetry.summary import answer_text, score_text, summary
@@ -149,8 +150,9 @@ def _columns(found: Explanation) -> Table:
         table.add_column(heading, no_wrap=True, justify="right")
     for column in found.columns:
         between = f"{column.low:.4g} to {column.high:.4g}"
-        table.add_row(column.name, f"{column.value:.4g}", between, f"{column.off:.1f}")
-    table.caption, table.caption_justify = "off 1: at the end of that range, seen from its median", "left"
+        off = f"{column.off:.1f}" if column.off < MOST else f"> {MOST:g}"
+        table.add_row(column.name, f"{column.value:.4g}", between, off)
+    table.caption, table.caption_justify = "off 1: at the end of that range", "left"
     return table
 
 
