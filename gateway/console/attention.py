@@ -77,11 +77,11 @@ def _blame(facts: Facts) -> str:
     count = sum(n for _, n in facts.stages)
     if not count:
         return ""
-    (stage, decided), text = facts.stages[0], ""
-    text = f" {stage} decided {decided / count:.0%} of them"
+    (stage, decided), *_ = facts.stages
+    text = f" {decided / count:.0%} of them were decided by {stage}"
     if facts.principals:
         principal, sent = facts.principals[0]
-        text += f"; {sent / count:.0%} came from {principal}"
+        text += f", {sent / count:.0%} came from {principal or 'unknown'}"
     return text + "."
 
 

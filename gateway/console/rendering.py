@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from gateway.cli.since import iso, local
 from gateway.console.access import COOKIE, Access
 from gateway.console.source import Source
 from gateway.errors import OperatorError
@@ -55,8 +56,6 @@ async def form(request: Request) -> dict[str, str]:
     Raises:
         OperatorError: it is too large, or not from our pages.
     """
-    from urllib.parse import parse_qsl
-
     body = b""
     async for part in request.stream():
         body += part
@@ -86,7 +85,18 @@ def ago(moment_ns: int) -> str:
 
 def clock(moment_ns: int) -> str:
     """Local date and time."""
-    return datetime.fromtimestamp(moment_ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return local(moment_ns)
+
+
+def brief_clock(moment_ns: int) -> str:
+    """Local time; with the day where that is not today."""
+    today = local(time.time_ns(), "%Y-%m-%d") == local(moment_ns, "%Y-%m-%d")
+    return local(moment_ns, "%H:%M:%S" if today else "%d %b %H:%M")
+
+
+def moment(moment_ns: int) -> str:
+    """For machines."""
+    return iso(moment_ns)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -96,7 +106,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as people read it."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
 
 
 def count(value: float) -> str:
@@ -122,6 +132,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (plain, ago, clock, number, percent, count, size):
+    for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, count, size):
         made.filters[filter_.__name__] = filter_
     return made
