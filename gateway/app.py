@@ -29,7 +29,9 @@ from gateway.http.call import Call
 from gateway.http.judging import Served
 from gateway.http.pages import pages, paths, readiness
 from gateway.metrics.scrape import Scrape, is_local
+from gateway.principals.admission import Admission
 from gateway.telemetry.observation import Recorder
+from gateway.tracking.tracker import Tracker
 from gateway.verdict import Judged
 from gateway.wire import envelope, plain
 from gateway.wire.response import JSON, Header
@@ -45,20 +47,27 @@ Reply = tuple[int, list[Header], bytes]
 Handler = Callable[[Call, Receive], Awaitable[Reply]]
 
 
-def build(config: Config, endpoints: Mapping[str, Endpoint], recorder: Recorder) -> App:
-    """The app that serves these endpoints and tells the recorder of every verdict."""
-    return App(config, {name: Served(endpoint) for name, endpoint in endpoints.items()}, recorder)
+def build(config: Config, endpoints: Mapping[str, Endpoint], recorder: Recorder, tracker: Tracker | None = None) -> App:
+    """The app that serves these endpoints and tells the recorder, and the tracker if there is one, of every verdict."""
+    return App(config, {name: Served(endpoint) for name, endpoint in endpoints.items()}, recorder, tracker)
 
 
 class App:
     """An ASGI application."""
 
-    def __init__(self, config: Config, endpoints: Mapping[str, Served], recorder: Recorder) -> None:
+    def __init__(
+        self, config: Config, endpoints: Mapping[str, Served], recorder: Recorder, tracker: Tracker | None = None
+    ) -> None:
         self._endpoints = endpoints
         self._recorder = recorder
+        self._tracker = tracker
+        self._admission = Admission.of(config, tracker)
         self._metrics = config.telemetry.metrics
         self._scrape = Scrape(
-            config.state.path / "metrics", tuple(endpoints.values()), getattr(recorder, "stats", dict)
+            config.state.path / "metrics",
+            tuple(endpoints.values()),
+            getattr(recorder, "stats", dict),
+            dict if tracker is None else tracker.stats,
         )
         limits = [served.limits for served in endpoints.values()]
         self._max_body_bytes = max(each.max_body_bytes for each in limits)
@@ -124,6 +133,8 @@ class App:
         envelope.check(seen, envelope.TENSORS, served.limits.max_body_bytes)
         if self._draining:
             raise Unavailable("the gateway is shutting down")
+        if self._admission is not None and (wait := self._admission.admit(call, served)) is not None:
+            await wait
         body = await self._bodies.read(receive, served.limits.max_body_bytes)
         call.body_bytes = len(body)
         plan, tensors = served.reader.read(body, seen.header_bytes)
@@ -132,8 +143,9 @@ class App:
         judged = served.batcher.at_once(batch) or await served.batcher.submit(batch)
         worst = served.meter.judged(judged.verdicts)
         try:
-            certified = await served.certify(batch, judged) if plan.certify else None
-            headers, content = served.writer.write(judged, worst, plan.wanted, plan.id, certified)
+            certified = await served.certify(batch, judged) if plan.certify and not call.coarse else None
+            writer = served.coarse if call.coarse else served.writer
+            headers, content = writer.write(judged, worst, plan.wanted, plan.id, certified)
         except Refusal as refusal:
             return await self._told(call, served, judged, worst, call.refusal(refusal))
         return await self._told(call, served, judged, worst, (200, headers, content))
@@ -155,14 +167,17 @@ class App:
             served = call.served = self._named(request.endpoint or named, body)
             tensors = plain.tensors(served.signature, request)
             certify = certify or request.certify
+        if self._admission is not None and (wait := self._admission.admit(call, served)) is not None:
+            await wait
         batch = served.batch(tensors)
         if certify:
             served.signature.check_certify(len(batch))
         judged = await served.batcher.submit(batch)
         worst = served.meter.judged(judged.verdicts)
         try:
-            certified = await served.certify(batch, judged) if certify else None
-            content = served.writer.plain(judged, worst, call.id, certified)
+            certified = await served.certify(batch, judged) if certify and not call.coarse else None
+            writer = served.coarse if call.coarse else served.writer
+            content = writer.plain(judged, worst, call.id, certified)
         except Refusal as refusal:
             return await self._told(call, served, judged, worst, call.refusal(refusal))
         return await self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
@@ -206,7 +221,10 @@ class App:
 
     def _offer(self, call: Call, served: Served, judged: Judged | None, status: int, error: str | None = None) -> bool:
         try:
-            return self._recorder.offer(call.observation(served.info, judged, status, error))
+            observation = call.observation(served.info, judged, status, error)
+            if self._tracker is not None:
+                self._tracker.observe(observation)
+            return self._recorder.offer(observation)
         except Exception:  # beside the path: lost and counted, never in the way
             _log.exception("the recorder failed on request %s", call.id)
             return False
@@ -227,7 +245,7 @@ class App:
 
     def _page(self, call: Call, path: str) -> Reply:
         if path == "/metrics":
-            if self._metrics == "off" or (self._metrics == "local" and not is_local(call.principal)):
+            if not self._may_read_numbers(call):
                 raise NotFound(_unknown(path, self._endpoints))
             content = self._scrape.page()
             return 200, call.headers(TEXT, content), content
@@ -235,6 +253,11 @@ class App:
             raise Unavailable("the gateway is shutting down")
         content = self._pages.get(path, b'{"ready":true}')
         return 200, call.headers(JSON, content), content
+
+    def _may_read_numbers(self, call: Call) -> bool:
+        if self._metrics != "local" or self._admission is None:
+            return self._metrics == "all" or (self._metrics == "local" and is_local(call.peer))
+        return is_local(self._admission.address(call)) or self._admission.is_operator(call)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The lifespan protocol, for servers that run the app by itself."""

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from defenses.catalogue import AnyPurifierSpec
 from detectors.catalogue import AnyDetectorSpec
 from gateway.disclosure import AnyAnswerPolicy
+from gateway.principals.settings import PrincipalConfig
 from gateway.smoothing import Smoothing
+from gateway.tracking.settings import QueriesConfig
 from models.specs import AnyModelSpec
 
 __all__ = [
@@ -125,6 +127,7 @@ class EndpointConfig(Strict):
     disclose: Disclose = "verdict"
     answers: tuple[AnyAnswerPolicy, ...] = ()  # in order; what of the model's classes callers don't see
     smoothing: Smoothing | None = None  # certificates on request; null: none
+    queries: QueriesConfig | None = None  # memory of queries; null: none
     limits: Limits = Limits()
     seed: int = 0
 
@@ -136,6 +139,13 @@ class EndpointConfig(Strict):
         if entry["chain"] != "auto":
             raise ValueError(f"chain: expected auto or a list, found {entry['chain']!r}")
         return {**entry, "chain": (), "selects": True}
+
+    @model_validator(mode="after")
+    def _coarsened_labels_are_sure(self) -> EndpointConfig:
+        coarsens = self.queries is not None and "coarsen" in self.queries.steps
+        if coarsens and any(policy.kind == "high_confidence_only" for policy in self.answers):
+            raise ValueError("queries.steps: `coarsen` would tell classes that `answers: high_confidence_only` hides")
+        return self
 
     @model_validator(mode="after")
     def _one_tells_what_the_other_hides(self) -> EndpointConfig:
@@ -193,4 +203,5 @@ class Config(Strict):
     endpoints: Annotated[dict[str, EndpointConfig], Field(min_length=1)]
     state: StateConfig = StateConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    principal: PrincipalConfig | None = None  # null: the peer's address
     bundle: Path = Path("bundle")  # written by calibrate, verified and loaded by serve; relative to the config file

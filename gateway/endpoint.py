@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from detectors.queries.likeness import Likeness
 from gateway.chain import Chain
 from gateway.config import EndpointConfig
 from gateway.disclosure import Disclosure
@@ -14,7 +15,8 @@ from gateway.telemetry.observation import ChainInfo
 class Endpoint:
     """What serves POST /v2/models/<name>/infer: its config, its chain, and what its traces say of that chain.
 
-    `disclosure` is what callers see of the model's answers; None: all.
+    `disclosure` is what callers see of the model's answers; None: all. `coarse` is what a marked principal sees where
+    `queries` says so, `likeness` what it knows of honest queries.
     """
 
     name: str
@@ -22,3 +24,5 @@ class Endpoint:
     chain: Chain
     info: ChainInfo
     disclosure: Disclosure | None = None
+    coarse: Disclosure | None = None
+    likeness: Likeness | None = None

@@ -5,12 +5,14 @@ WatchgateError
 │   └── BundleError          the bundle is missing, altered, or was calibrated for another config
 └── Refusal                  an answer to a caller
     ├── BadRequest           400  not the protocol, not the model's dtype or shape, not finite
+    ├── Unauthorized         401  an API key that isn't known, or none where one is needed
     ├── Rejected             403  a verdict: every row, or with `disclose: none` any row, was rejected
     ├── NotFound             404  no such model or version
     ├── MethodNotAllowed     405
     ├── RequestTimeout       408  the body did not arrive in time
     ├── TooLarge             413  body, rows or decoded pixels over the limit
     ├── UnsupportedMedia     415  a content type or encoding the gateway doesn't read
+    ├── Marked               429  the principal's queries were alike; with Retry-After
     └── Unavailable          503  overloaded, draining, a stage failed, or the verdict lane is full; with Retry-After
 """
 
@@ -42,6 +44,12 @@ class BadRequest(Refusal):
     """Malformed; says what was expected and what was found."""
 
     status = 400
+
+
+class Unauthorized(Refusal):
+    """Not a caller that is known."""
+
+    status = 401
 
 
 class Rejected(Refusal):
@@ -78,6 +86,13 @@ class UnsupportedMedia(Refusal):
     """A content type or encoding the gateway doesn't read."""
 
     status = 415
+
+
+class Marked(Refusal):
+    """The principal is marked; says nothing of why."""
+
+    status = 429
+    retry_after_s = 60
 
 
 class Unavailable(Refusal):

@@ -40,6 +40,7 @@ class Worker:
     def __init__(self) -> None:
         self.app: App | None = None
         self._recorder: Any = None
+        self._tracker: Any = None
 
     def start(self) -> App:
         """Reads the config that WATCHGATE_CONFIG names, loads its bundle and builds the app.
@@ -49,6 +50,7 @@ class Worker:
         """
         from gateway import app, configfile  # here, so that building a bento needs neither a config nor a bundle
         from gateway.telemetry.recorder import open_recorder
+        from gateway.tracking.opening import open_tracker
         from gateway.training.loading import load_endpoints
 
         named = os.environ.get(CONFIG_VARIABLE)
@@ -59,7 +61,10 @@ class Worker:
         endpoints = load_endpoints(config)
         threadpool_limits(1)  # spinning BLAS threads cost other workers more than they give this one
         self._recorder = open_recorder(config, [endpoint.info for endpoint in endpoints.values()])
-        self.app = app.build(config, endpoints, self._recorder)
+        self._tracker = open_tracker(config, endpoints)
+        if self._tracker is not None:
+            self._tracker.start()
+        self.app = app.build(config, endpoints, self._recorder, self._tracker)
         self.app.start()
         gc.collect()
         gc.freeze()  # what was loaded stays; looking through it again and again would stop the world for nothing
@@ -69,7 +74,9 @@ class Worker:
         """Answers what was accepted, then lets the recorder finish."""
         if self.app is not None:
             await self.app.drain(DRAIN_S)
+        if self._tracker is not None:
+            await asyncio.to_thread(self._tracker.close, DRAIN_S / 4)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close, DRAIN_S / 2)
         self.app = None
-        self._recorder = None
+        self._recorder = self._tracker = None

@@ -129,12 +129,14 @@ def guarded(backend: ModelBackend, flag: float = 0.8, reject: float = 0.9, **sta
 
 
 def app(folder: Path, endpoints: Sequence[Endpoint], recorder: Listed | None = None, **telemetry: Any) -> App:
-    config = Config(
-        endpoints={each.name: each.config for each in endpoints},
-        state=StateConfig(path=folder / "state"),
-        telemetry=TelemetryConfig(**telemetry),
-    )
+    config = configured(folder, endpoints, telemetry=TelemetryConfig(**telemetry))
     return build(config, {each.name: each for each in endpoints}, recorder or Listed())
+
+
+def configured(folder: Path, endpoints: Sequence[Endpoint], **config: Any) -> Config:
+    return Config(
+        endpoints={each.name: each.config for each in endpoints}, state=StateConfig(path=folder / "state"), **config
+    )
 
 
 def client(served: App, peer: str = "127.0.0.1") -> httpx.AsyncClient:

@@ -122,6 +122,12 @@ class QueryMemory:
         self._forget()
         return told
 
+    def forget(self, name: str) -> None:
+        """Forgets a caller's own queries; those of everybody stay."""
+        caller = self._callers.pop(name, None)
+        if caller is not None:
+            self._nbytes -= caller.ring.nbytes
+
     def _some(self, callers: Sequence[_Caller], x: Array, now: float, since: float) -> dict[str, Finding]:
         digests = np.array([self._digest(row) for row in x], dtype=np.uint64)
         new = self._new(callers, digests, since)

@@ -38,13 +38,16 @@ def serve(
     The bundle is verified first: altered files, or a config that it was not calibrated for, are refused.
     """
     from gateway.configfile import read
+    from gateway.principals.admission import Admission
     from gateway.telemetry.recorder import open_recorder
+    from gateway.tracking.opening import open_tracker
     from gateway.training.loading import load_endpoints
 
     settings = read(config)
     # Workers that fail as they start are started again and again: what could stop them is tried here first.
     endpoints = load_endpoints(settings)
     open_recorder(settings, [endpoint.info for endpoint in endpoints.values()])
+    Admission.of(settings, open_tracker(settings, endpoints))
     host = address(host)
     check_free(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

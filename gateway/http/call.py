@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from gateway.errors import MethodNotAllowed, Refusal
+from gateway.errors import MethodNotAllowed, Refusal, Unauthorized
 from gateway.http.asgi import Scope
 from gateway.http.judging import Served
 from gateway.telemetry.observation import ChainInfo, Observation
@@ -37,7 +37,18 @@ os.register_at_fork(after_in_child=_IDS.__init__)  # type: ignore[misc] # a chil
 class Call:
     """Who asked what, since when. `id` is 16 random bytes in hex: the trace's id as well."""
 
-    __slots__ = ("body_bytes", "envelope", "id", "request_id", "route", "scope", "served", "started_ns")
+    __slots__ = (
+        "body_bytes",
+        "coarse",
+        "envelope",
+        "id",
+        "name",
+        "request_id",
+        "route",
+        "scope",
+        "served",
+        "started_ns",
+    )
 
     def __init__(self, scope: Scope, route: str, served: Served | None) -> None:
         self.started_ns = time.time_ns()
@@ -48,10 +59,17 @@ class Call:
         self.envelope = UNREAD
         self.body_bytes = -1  # unread
         self.request_id: str | None = None
+        self.name: str | None = None  # of the principal, where it is not the peer
+        self.coarse = False
 
     @property
     def principal(self) -> str:
-        """Who calls: the peer's address, empty where the socket has none."""
+        """Who calls: as admission found, else the peer."""
+        return self.peer if self.name is None else self.name
+
+    @property
+    def peer(self) -> str:
+        """The peer's address, empty where the socket has none."""
         client = self.scope.get("client")
         return client[0] if client else ""
 
@@ -70,6 +88,8 @@ class Call:
         headers = self.headers(JSON, body)
         if refusal.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
+        if isinstance(refusal, Unauthorized):
+            headers.append((b"www-authenticate", b"Bearer"))
         if isinstance(refusal, MethodNotAllowed):
             headers.append((b"allow", str(refusal).split()[1].rstrip(",").encode()))
         if self.body_bytes < 0 and self.scope["method"] == "POST":

@@ -13,7 +13,7 @@ from gateway.metrics.meter import Meter
 from gateway.smoothing import Smoother
 from gateway.verdict import Action, Judged
 from gateway.wire.request import Reader
-from gateway.wire.response import Writer
+from gateway.wire.response import CoarseWriter, Writer
 from gateway.wire.signature import signature
 from models.batch import Arrays, Batch
 
@@ -45,6 +45,7 @@ class Served:
         self._smoother = Smoother(config.smoothing, backend) if config.smoothing is not None else None
         self.reader = Reader(self.signature)
         self.writer = Writer(self.signature, endpoint.disclosure)
+        self.coarse = CoarseWriter(self.signature, endpoint.coarse)
         self.meter = Meter(endpoint.name)
         self.batcher = Batcher(self.judge, config.limits, self.meter, ragged=self.signature.ragged)
 

@@ -36,6 +36,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
         "Verdicts that the trace store had no room for, by endpoint and kind.",
     ),
     "watchgate_recorder": ("counter", "What the trace recorder kept, wrote, sent and lost."),
+    "watchgate_queries": ("counter", "Queries that the tracker took, dropped, compared and found alike."),
     "watchgate_stage_seconds": ("summary", "Time of a stage on a batch, by endpoint and stage."),
     "watchgate_request_seconds": ("histogram", "Time from reading a request's head to its answer, by endpoint."),
     "watchgate_batch_seconds": ("summary", "Time of a batch in the chain, by endpoint."),

@@ -17,10 +17,17 @@ EVERY_S = 1.0
 class Scrape:
     """Keeps this worker's file of numbers current and adds up everybody's. Starts with the first use."""
 
-    def __init__(self, folder: Path, endpoints: Collection[Served], stats: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        endpoints: Collection[Served],
+        stats: Callable[[], Mapping[str, int]],
+        tracked: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._folder = folder
         self._endpoints = endpoints
         self._stats = stats
+        self._tracked = tracked
         self._tally: Tally | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._written: Numbers = {}
@@ -63,6 +70,8 @@ class Scrape:
             numbers.update(served.meter.numbers())
         for what, count in self._stats().items():
             numbers[key("watchgate_recorder_total", {"what": what})] = count
+        for what, count in self._tracked().items():
+            numbers[key("watchgate_queries_total", {"what": what})] = count
         return numbers
 
 

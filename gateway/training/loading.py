@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from detectors.base import Unsuitable
 from gateway import smoothing
 from gateway.chain import Chain, PurifyStep, Stage
 from gateway.config import Config, EndpointConfig, StageConfig
-from gateway.disclosure import Disclosure
+from gateway.disclosure import AnswerPolicy, Disclosure
 from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.telemetry.observation import ChainInfo, StageInfo
+from gateway.training import queries
 from gateway.training.bundle import RETRY, Bundle, sha256
 from models.backend import ModelBackend
 from models.errors import ModelError
@@ -113,7 +114,10 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
         explain={stage.name: say for stage in stages if callable(say := getattr(stage.detector, "explain", None))},
     )
     _refuse_unsmooth(name, endpoint, _resolved(bundle), backend)
-    return Endpoint(name, endpoint, chain, info, _disclosure(name, endpoint, _resolved(bundle), backend))
+    spec = _resolved(bundle)
+    told = _disclosure(name, endpoint, endpoint.answers, spec, backend)
+    coarse = _disclosure(name, endpoint, queries.coarsened(endpoint), spec, backend)
+    return Endpoint(name, endpoint, chain, info, told, coarse, queries.load(name, endpoint, bundle, backend.spec))
 
 
 def _resolved(bundle: Bundle) -> ModelSpec:
@@ -121,9 +125,11 @@ def _resolved(bundle: Bundle) -> ModelSpec:
     return spec
 
 
-def _disclosure(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
+def _disclosure(
+    name: str, endpoint: EndpointConfig, policies: Sequence[AnswerPolicy], spec: ModelSpec, backend: ModelBackend
+) -> Disclosure | None:
     try:
-        return Disclosure.of(endpoint.answers, spec.outputs, backend.outputs)
+        return Disclosure.of(policies, spec.outputs, backend.outputs)
     except OperatorError as error:
         raise OperatorError(f"endpoints.{name}.{error}") from None
 

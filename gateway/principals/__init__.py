@@ -1,0 +1,1 @@
+"""Who calls: by API key, by a trusted header, else by address; and what a marked one gets."""

@@ -1,0 +1,40 @@
+"""From a config and its endpoints to a tracker; none where no endpoint asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from detectors.queries.memory import Bounds, QueryMemory
+from gateway.config import Config
+from gateway.endpoint import Endpoint
+from gateway.errors import OperatorError
+from gateway.state.principals import PrincipalStore
+from gateway.state.store import StoreError
+from gateway.tracking.secret import secret
+from gateway.tracking.tracker import Tracker
+
+
+def open_tracker(config: Config, endpoints: Mapping[str, Endpoint]) -> Tracker | None:
+    """The tracker this config asks for, not started. The store is opened once, so that mistakes show before serving.
+
+    Raises:
+        OperatorError: the state folder can't be written, or holds what this release can't use.
+    """
+    settings = {name: each.config.queries for name, each in endpoints.items() if each.config.queries is not None}
+    if not settings:
+        return None
+    path = config.state.path
+    try:
+        PrincipalStore.open(path).close()
+    except StoreError as exc:
+        raise OperatorError(f"state.path: expected a folder the gateway can write, found: {exc}") from exc
+    told = secret(path)
+    memories = {}
+    for name, each in settings.items():
+        likeness = endpoints[name].likeness
+        assert likeness is not None  # loading refuses a bundle without it
+        bounds = Bounds(each.rows, each.everybody, each.hours * 3600.0, each.max_bytes, each.similar)
+        memories[name] = QueryMemory(
+            likeness, told, bounds, pooled="pooled" in each.signatures, hashed="hashes" in each.signatures
+        )
+    return Tracker(memories, settings, lambda: PrincipalStore.open(path))

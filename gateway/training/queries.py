@@ -1,0 +1,72 @@
+"""What `calibrate` learns of honest queries, and `serve` loads: nothing where the endpoint has no `queries`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.base import Unsuitable
+from detectors.queries.likeness import Likeness
+from detectors.queries.memory import Bounds, QueryMemory
+from gateway.config import EndpointConfig
+from gateway.disclosure import AnswerPolicy, Disclosure, LabelsOnly
+from gateway.errors import BundleError, OperatorError
+from gateway.training.bundle import RETRY, Bundle, Draft
+from gateway.training.prepare import Prepared
+from models.batch import Array, InputSpec
+
+FILE = "queries.npz"
+_TRIED = 4000  # honest rows that are asked to measure how often callers would be marked
+_CALLERS = 50
+
+
+def fit(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> tuple[str, ...]:
+    """Writes what is known of honest queries into the draft; what a person should know of it.
+
+    Raises:
+        OperatorError: the rows can't be compared, or there are too few.
+    """
+    if settings.queries is None:
+        return ()
+    if "coarsen" in settings.queries.steps:
+        Disclosure.of(coarsened(settings), prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
+    spec = prepared.backend.spec
+    x = np.concatenate([prepared.read(part).batch.x for part in ("reference", "rank") if part in prepared.parts])
+    try:
+        likeness = Likeness.fit(x, spec, settings.seed)
+    except Unsuitable as error:
+        raise OperatorError(f"queries: {str(error).removeprefix('queries: ')}") from error
+    draft.add_arrays(FILE, likeness.to_arrays())
+    return (_tried(likeness, prepared.read("check").batch.x, settings),)
+
+
+def load(name: str, endpoint: EndpointConfig, bundle: Bundle, spec: InputSpec) -> Likeness | None:
+    """What the bundle knows of honest queries; None where the endpoint does not ask.
+
+    Raises:
+        BundleError: the bundle was made without `queries`.
+    """
+    if endpoint.queries is None:
+        return None
+    arrays = bundle.arrays(FILE)
+    if not arrays:
+        raise BundleError(f"endpoints.{name}.queries: the bundle knows nothing of honest queries; {RETRY}")
+    return Likeness.from_arrays(arrays, spec)
+
+
+def coarsened(endpoint: EndpointConfig) -> tuple[AnswerPolicy, ...]:
+    """What a marked principal sees of the model's classes: () where nobody's answers are coarsened."""
+    if endpoint.queries is None or "coarsen" not in endpoint.queries.steps:
+        return ()
+    return (*endpoint.answers, LabelsOnly())
+
+
+def _tried(likeness: Likeness, x: Array, settings: EndpointConfig) -> str:
+    assert settings.queries is not None
+    rows = x[np.random.default_rng(settings.seed).permutation(len(x))[:_TRIED]]
+    memory = QueryMemory(likeness, b"", Bounds(similar=settings.queries.similar))
+    marked = set()
+    for start in range(0, len(rows), _CALLERS):
+        part = rows[start : start + _CALLERS]
+        told = memory.ask([str(caller) for caller in range(len(part))], part, 0.0)
+        marked |= {name for name, found in told.items() if found.alike}
+    return f"queries: {len(rows)} honest check rows of {_CALLERS} callers mark {len(marked)} of them"
