@@ -53,6 +53,7 @@ class Option:
     costly: tuple[int, ...]
     share: float
     weight: float
+    gate: tuple[int, ...]
     cost: float
     found: Array
     unseen: Array
@@ -72,13 +73,14 @@ def choose(scores: Scores, terms: Terms) -> Choice:
     """The cheapest option that finds as much as the best one within the limit."""
     trial = _Trial.of(scores, terms)
     free = tuple(int(i) for i in np.flatnonzero(np.array(terms.costs) == 0.0))
-    kept = _eliminated(trial, free)
+    calm = tuple(piece for piece in free if _calm(scores, piece, terms.budgets[0]))
+    kept, gate = _eliminated(trial, free), _eliminated(trial, calm, floored=False)
     options = [trial.judged(kept)] if kept else []
     costly: tuple[int, ...] = ()
     left = [int(i) for i in np.flatnonzero(np.array(terms.costs) > 0.0)]
     while left and len(costly) < MOST_COSTLY:
         before = _best(options, terms)
-        tried = {piece: _shared(trial, kept, (*costly, piece)) for piece in left}
+        tried = {piece: _shared(trial, kept, (*costly, piece), gate) for piece in left}
         options += [option for found in tried.values() for option in found]
         value = {piece: _best(found, terms) for piece, found in tried.items()}
         best = max(value, key=lambda piece: value[piece])
@@ -113,11 +115,11 @@ def _frontier(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(kept)
 
 
-def _eliminated(trial: _Trial, free: tuple[int, ...]) -> tuple[int, ...]:
+def _eliminated(trial: _Trial, free: tuple[int, ...], *, floored: bool = True) -> tuple[int, ...]:
     """The smallest set on the way down from all that finds as much as the best one on it."""
     path: list[tuple[float, tuple[int, ...]]] = []
     while free:
-        path.append((trial.judged(free).value, free))
+        path.append((trial.judged(free, floored=floored).value, free))
         shares = trial.shares(free)
         least = max(float(shares.min()), _IDLE)
         free = tuple(piece for piece, share in zip(free, shares, strict=True) if share > least and len(free) > 1)
@@ -125,14 +127,21 @@ def _eliminated(trial: _Trial, free: tuple[int, ...]) -> tuple[int, ...]:
     return next((kept for value, kept in reversed(path) if value >= best - SLIGHT), ())
 
 
-def _shared(trial: _Trial, free: tuple[int, ...], costly: tuple[int, ...]) -> list[Option]:
-    """These costly pieces on all rows, and on some."""
-    shares = list(SHARES) if free else []
-    terms = trial.terms
-    if terms.limit is not None and free:
+def _calm(scores: Scores, piece: int, budget: float) -> bool:
+    """Whether mild wear looks honest to it: a gate has no floor that would spare such rows."""
+    low, high = np.quantile(scores.honest[:, piece], (budget / 2.0, 1.0 - budget / 2.0))
+    worn = scores.worn[:, piece]
+    return float(((worn < low) | (worn > high)).mean()) <= _WORN * budget
+
+
+def _shared(trial: _Trial, free: tuple[int, ...], costly: tuple[int, ...], gate: tuple[int, ...]) -> list[Option]:
+    """These costly pieces on all rows, and on some. A gate tells rows apart up to its weight, and no farther."""
+    terms, shares = trial.terms, list(SHARES)
+    if terms.limit is not None:
         fitting = (terms.limit - 1.0 - terms.spent) / sum(terms.costs[piece] for piece in costly)
         shares += [fitting] if 0.0 < fitting < 1.0 else []
-    gated = [trial.judged(free, costly, share, weight) for share in shares for weight in WEIGHTS]
+    ways = [(share, weight) for share in shares for weight in WEIGHTS if share < weight and gate]
+    gated = [trial.judged(free, costly, share, weight, gate) for share, weight in ways]
     return [*gated, trial.judged(free, costly)]
 
 
@@ -161,13 +170,20 @@ class _Trial:
         return given
 
     def judged(
-        self, free: tuple[int, ...], costly: tuple[int, ...] = (), share: float = 1.0, weight: float = 1.0
+        self,
+        free: tuple[int, ...],
+        costly: tuple[int, ...] = (),
+        share: float = 1.0,
+        weight: float = 1.0,
+        gate: tuple[int, ...] = (),
+        *,
+        floored: bool = True,
     ) -> Option:
-        """What the pieces find together on all rows; or below 1, on the `share` that free ones find most suspicious."""
-        terms = self.terms
+        """What an option finds; see there. `floored`: below the floor of what was learned all rows tie."""
+        terms, pieces = self.terms, free + costly
 
         def rates(without: int) -> Array:
-            folds = [self._rates(free, costly, share, weight, fold, without) for fold in range(len(self.folds))]
+            folds = [self._rates(pieces, share, weight, gate, floored, fold, without) for fold in range(2)]
             return np.asarray(np.mean(folds, axis=0))
 
         seen = rates(-1)
@@ -178,20 +194,27 @@ class _Trial:
                 unseen[:, list(family)] = rates(index)[:, 1:][:, list(family)]
         excess = np.maximum(worn - _WORN * np.array(terms.budgets), 0.0)
         value = float((found.mean(axis=1) + unseen.mean(axis=1)).mean() / 2.0 - excess.mean())
-        extra = sum(terms.costs[piece] for piece in costly)
-        return Option(free, costly, share, weight, 1.0 + terms.spent + share * extra, found, unseen, worn, value)
+        cost = 1.0 + terms.spent + share * sum(terms.costs[piece] for piece in costly)
+        return Option(free, costly, share, weight, gate, cost, found, unseen, worn, value)
 
     def _rates(
-        self, free: tuple[int, ...], costly: tuple[int, ...], share: float, weight: float, fold: int, without: int
+        self,
+        pieces: tuple[int, ...],
+        share: float,
+        weight: float,
+        gate: tuple[int, ...],
+        floored: bool,
+        fold: int,
+        without: int,
     ) -> Array:
         """(budgets, 1 + attacks) shares of worn and attacked rows below each cut; `without` a family."""
-        stack, together = self._learned(free + costly, fold, without)
-        closer = [np.maximum(part, stack.floor) for part in together]
+        stack, together = self._learned(pieces, fold, without)
+        closer = [np.maximum(part, stack.floor) for part in together] if floored else together
         if share == 1.0:
             tail = TailMap.fit(closer[0])
             rows = [tail(part) for part in closer]
         else:
-            rows = _cascade(self._learned(free, fold, without)[1], closer, share, weight)
+            rows = _cascade(self._learned(gate, fold, without)[1], closer, share, weight)
         cuts = np.quantile(rows[0], self.terms.budgets, method="lower")
         return np.stack([[float((part < cut).mean()) for part in rows[1:]] for cut in cuts])
 

@@ -52,7 +52,7 @@ class Pareto:
         """Of pieces and attacks with these names; `found` is at (flag, reject)."""
         shown = sorted({id(o): o for o in (*choice.frontier, choice.taken)}.values(), key=lambda o: (o.cost, o.value))
         lines = tuple(_line(option, choice, titles, attacks) for option in shown)
-        return Pareto(lines, len(titles), tuple(titles[piece] for piece in choice.taken.free), limit)
+        return Pareto(lines, len(titles), _free(choice.taken, titles), limit)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -86,6 +86,10 @@ class Pareto:
         limit = "" if self.limit is None else f" within {self.limit:g} forward passes a row"
         least = f"{line_share(taken.least_flagged)} of {taken.least}"
         return (f"{kept}{limit}, judged on train rows only; least found: {least}",)
+
+
+def _free(option: Option, titles: Sequence[str]) -> tuple[str, ...]:
+    return tuple(titles[piece] for piece in sorted({*option.free, *option.gate}))
 
 
 def line_share(share: float) -> str:

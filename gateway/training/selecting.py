@@ -131,11 +131,12 @@ def _combiners(found: Sequence[Tried], choice: Choice) -> tuple[StageConfig, ...
     taken = choice.taken
     free: tuple[EvidenceSpec, ...] = tuple(found[piece].piece for piece in taken.free)
     costly = tuple(found[piece].piece for piece in taken.costly)
+    gate = tuple(found[piece].piece for piece in taken.gate)
     both = CombinerSpec(evidence=(*free, *costly))
     if not costly or taken.share == 1.0:
         return (StageConfig(detector=both, name="combiner"),)
     return (
-        StageConfig(detector=CombinerSpec(evidence=free, floor=False), name="combiner", weight=taken.weight),
+        StageConfig(detector=CombinerSpec(evidence=gate, floor=False), name="combiner", weight=taken.weight),
         StageConfig(
             detector=CombinerSpec(evidence=(*free, *costly)),
             name=CLOSER,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attacks import making
 from defenses.bit_depth import BitDepthSpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
@@ -33,6 +34,7 @@ from tests import digits
 from tests.project import Project
 
 QUICK = Learning(quick=True)
+ATTACKED = 80
 YAML = """\
 endpoints:
   digits:
@@ -55,8 +57,9 @@ PIECES = (
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    """Fewer pieces to try: they are tried in the same way."""
+    """Fewer pieces to try, in the same way; and as much is attacked however busy the machine is."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "_affordable", lambda targets, seconds: (making.LEAN, ATTACKED))
         patch.setattr(trying, "everything", lambda spec: PIECES)
         yield
 
