@@ -182,11 +182,7 @@ def _blamed(
     store: SqliteStore, endpoint: str, start_s: int
 ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
     stopped = Filter(since_ns=start_s * 10**9, endpoint=endpoint, verdicts=("flag", "reject"))
-    counts: dict[str, int] = {}
-    for kind in store.kinds(stopped):
-        counts[kind.stage or "-"] = counts.get(kind.stage or "-", 0) + kind.count
-    stages = sorted(counts.items(), key=lambda pair: -pair[1])
-    return tuple(stages[:6]), tuple(store.principals(stopped, 6))
+    return tuple(store.most("stage", stopped, 6)), tuple(store.most("principal", stopped, 6))
 
 
 def _summed(steps: Sequence[Step]) -> Totals:

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from gateway.errors import OperatorError
 from gateway.state.eviction import evict, expire, principal_caps
@@ -21,7 +21,7 @@ from gateway.state.narrowing import narrowed
 from gateway.state.payload import Blob, pack, unpack
 from gateway.state.record import Entry, PayloadState, Record, Trace
 from gateway.state.schema import CLEAN, VERDICTS, check, prepare
-from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Kind, Quota, StoreError
+from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Quota, StoreError
 from models.batch import Array
 
 FILE = "traces.db"
@@ -136,23 +136,19 @@ class SqliteStore:
         rows = self._db.execute(f"{_SELECT} WHERE seq IN ({narrow}) ORDER BY seq DESC", (*values, limit))
         return [_trace(*row) for row in rows]
 
-    def kinds(self, wanted: Filter = EVERYTHING) -> list[Kind]:
-        """How many matching traces there are of each kind, the most frequent first."""
-        source, values = narrowed(wanted, self._indexed)
-        columns = "endpoint, verdict, stage, label"
-        rows = self._db.execute(
-            f"SELECT {columns}, count(*) FROM {source} GROUP BY {columns} ORDER BY count(*) DESC", values
-        )
-        return [Kind(*row) for row in rows]
-
-    def principals(self, wanted: Filter = EVERYTHING, limit: int = 10) -> list[tuple[str, int]]:
-        """The principals with the most matching traces, and how many each has."""
+    def most(self, what: Literal["stage", "principal"], wanted: Filter, limit: int = 10) -> list[tuple[str, int]]:
+        """The deciding stages, or the principals, with the most matching traces, and how many each has."""
         source, values = narrowed(wanted, self._indexed)
         rows = self._db.execute(
-            f"SELECT principal, count(*) FROM {source} GROUP BY principal ORDER BY count(*) DESC, principal LIMIT ?",
+            f"SELECT coalesce({what}, ''), count(*) FROM {source} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
             (*values, limit),
         )
         return [(str(name), int(count)) for name, count in rows]
+
+    def chains(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every endpoint and what is known of a chain that it had."""
+        rows = self._db.execute("SELECT endpoint, facts FROM chains ORDER BY endpoint, version")
+        return [(str(endpoint), json.loads(facts)) for endpoint, facts in rows]
 
     def used(self) -> tuple[int, int]:
         """Requests and bytes that the store holds."""

@@ -43,17 +43,6 @@ class Filter:
     begins: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """So many traces are alike in what lists are filtered by."""
-
-    endpoint: str
-    verdict: Word
-    stage: str | None
-    label: int | None
-    count: int
-
-
 DEFAULT_QUOTA = Quota()
 EVERYTHING = Filter()
 

@@ -8,11 +8,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.console.pages.query import AGES_S, STOPPED, Query
+from gateway.console.pages.query import AGES_S, Query
 from gateway.console.rendering import message, render, source_of
 from gateway.console.source import Source
 from gateway.state.record import WORDS, Trace
-from gateway.state.store import EVERYTHING, Kind
 
 PAGE_ROWS = 50
 
@@ -28,7 +27,7 @@ def page(request: Request) -> Response:
     if query.fields["q"] and len(traces) == 1:
         return RedirectResponse(f"/requests/{traces[0].record.id}", 303)
     with source.store() as store:
-        kinds = store.kinds(EVERYTHING)
+        chains = store.chains()
     context: dict[str, Any] = {
         "query": query,
         "traces": traces,
@@ -37,7 +36,8 @@ def page(request: Request) -> Response:
         "after": after,
         "have": _digest(traces),
     }
-    return render(request, "requests.html", **context, **_choices(kinds), ages=list(AGES_S), words=WORDS)
+    context |= _choices(chains)
+    return render(request, "requests.html", **context, ages=list(AGES_S), words=WORDS)
 
 
 def rows(request: Request) -> Response:
@@ -70,11 +70,9 @@ def _digest(traces: list[Trace]) -> str:
     return hashlib.sha256("".join(trace.record.id for trace in traces).encode()).hexdigest()[:16]
 
 
-def _choices(kinds: list[Kind]) -> dict[str, Any]:
-    """What there is to choose from in the drop-downs."""
-    stopped = [kind for kind in kinds if kind.verdict in STOPPED]
+def _choices(chains: list[tuple[str, dict[str, Any]]]) -> dict[str, list[str]]:
+    """What there is to choose from in the drop-downs: of every chain that served."""
     return {
-        "stages": sorted({kind.stage for kind in stopped if kind.stage}),
-        "labels": [str(label) for label in sorted({kind.label for kind in kinds if kind.label is not None})],
-        "served": sorted({kind.endpoint for kind in kinds}),
+        "stages": sorted({stage["name"] for _, facts in chains for stage in facts["stages"]}),
+        "served": sorted({endpoint for endpoint, _ in chains}),
     }

@@ -171,21 +171,18 @@ def _count(folder: Path, table: str) -> int:
     return count
 
 
-def test_kinds_and_principals_are_counted(store: SqliteStore) -> None:
+def test_stages_and_principals_are_counted(store: SqliteStore) -> None:
     now = time.time_ns()
     entries = [describe(observe(wild(1), started_ns=now - at, principal="a" if at else "b")) for at in range(3)]
     store.write([*entries, describe(observe(odd(1))), describe(failed())])
-    kinds = store.kinds(Filter(verdicts=("flag", "reject")))
-    label = entries[0].record.label
-    assert label is not None
-    assert (kinds[0].endpoint, kinds[0].verdict, kinds[0].stage, kinds[0].label) == (
-        "digits",
-        "reject",
-        "brightness",
-        label,
-    )
-    assert [kind.count for kind in kinds] == [3, 1]
-    assert store.principals(Filter(verdicts=("reject",)), limit=1) == [("a", 2)]
+    assert store.most("stage", Filter(verdicts=("flag", "reject"))) == [("brightness", 4)]
+    assert store.most("principal", Filter(verdicts=("reject",)), limit=1) == [("a", 2)]
     assert store.newest("digits") == ("a" * 64, store.find(limit=1)[0].record.started_ns)
     assert store.newest("nobody") is None
     assert store.used()[0] == 5
+
+
+def test_every_chain_that_served_is_known(store: SqliteStore) -> None:
+    store.describe_chain("b", "v2", {"stages": []})
+    store.describe_chain("a", "v1", {"stages": [{"name": "energy"}]})
+    assert store.chains() == [("a", {"stages": [{"name": "energy"}]}), ("b", {"stages": []})]

@@ -1,0 +1,1 @@
+"""What the console costs: its pages over a full store."""
