@@ -26,13 +26,14 @@ from benchmarks.quality.chains import (
     combiners,
     defaults,
 )
-from benchmarks.quality.default import default
+from benchmarks.quality.default import default, hardened
 from benchmarks.quality.effort import FULL, QUICK, Effort
 from benchmarks.quality.judging import judged
 from benchmarks.quality.report import keep
 from benchmarks.quality.subject import Subject
 from benchmarks.quality.targets import Table
 from benchmarks.tables import RESULTS
+from detectors.combiner import Combiner
 from gateway.training.examples import Sources
 
 SUBJECTS: dict[str, Callable[[Effort], Subject]] = {
@@ -85,8 +86,8 @@ def run(name: str, effort: Effort, command: str) -> None:
 def everything(subject: Subject, calibration: Calibration, effort: Effort, refused: Refused) -> Iterator[Calibrated]:
     """The default chain, the combiners, every detector alone."""
     plain = default(subject, effort.quick)
-    learns = any(stage.detector.name == "combiner" for stage in plain.chain.stages)
-    yield from defaults(plain, default(subject, effort.quick, effort.harden) if learns else None)
+    learns = any(isinstance(stage.detector, Combiner) for stage in plain.chain.stages)
+    yield from defaults(plain, hardened(subject, effort.quick, effort.harden) if learns else None)
     yield from combiners(calibration, effort)
     yield from alone(calibration, refused)
 

@@ -14,6 +14,7 @@ from benchmarks.quality.outside import outside
 from benchmarks.quality.subject import Probe, Subject, accuracy, right
 
 REFERENCE_ROWS = 10_000
+COST = 1.6  # forward passes a row
 HOLDOUT, FRESH, VICTIMS = (0, 5000), (5000, 8500), (8500, 10_000)  # of the rows that are not trained on
 STRENGTHS = Strengths(fgsm=8, pgd=(2, 4, 8, 16), apgd=8, square=8, pgd_steps=20, searches=3, search_steps=60, jumps=12)
 PREPARED = (
@@ -55,4 +56,5 @@ def subject(effort: Effort) -> Subject:
         probes=probes,
         remarks=(PREPARED,),
         input={"bounds": [0, 1]},
+        cost=COST,
     )

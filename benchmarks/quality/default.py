@@ -17,6 +17,8 @@ from gateway.chain import Chain
 from gateway.configfile import read
 from gateway.training.loading import load_endpoints
 
+CONFIG = "watchgate.yaml"
+
 
 @dataclass(frozen=True)
 class Default:
@@ -27,19 +29,37 @@ class Default:
     printed: str
 
 
-def default(subject: Subject, quick: bool, harden: int = 0) -> Default:
-    """Writes the config, calibrates and loads the bundle."""
-    folder = CACHE / "quality" / subject.name / ("hardened" if harden else "default")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def default(subject: Subject, quick: bool) -> Default:
+    """Writes the config, lets `calibrate` choose the stages and list them there, and loads the bundle."""
+    folder = _folder(subject, "default")
     files = ("--reference", str(subject.reference), "--holdout", str(subject.holdout))
     _watchgate(folder, "init", "--model", str(subject.trained.onnx), *files, "--name", subject.name)
+    config = folder / CONFIG
+    if subject.cost is not None:
+        config.write_text(config.read_text().replace("    chain:", f"    cost: {subject.cost}\n    chain:"))
+    return _calibrated(subject, folder, "--write", *["--quick"] * quick)
+
+
+def hardened(subject: Subject, quick: bool, rounds: int) -> Default:
+    """The same stages after so many rounds of self-play; needs `default` to have been called."""
+    folder = _folder(subject, "hardened")
+    shutil.copy(folder.parent / "default" / CONFIG, folder)
+    return _calibrated(subject, folder, "--harden", str(rounds), *["--quick"] * quick)
+
+
+def _calibrated(subject: Subject, folder: Path, *options: str) -> Default:
     started = time.perf_counter()
-    options = ["--quick"] * quick + ["--harden", str(harden)] * bool(harden)
     printed = _watchgate(folder, "calibrate", *options)
     seconds = time.perf_counter() - started
-    chain = load_endpoints(read(folder / "watchgate.yaml"))[subject.name].chain
+    chain = load_endpoints(read(folder / CONFIG))[subject.name].chain
     return Default(replace(chain, backend=Remembering(chain.backend)), seconds, printed)
+
+
+def _folder(subject: Subject, name: str) -> Path:
+    folder = CACHE / "quality" / subject.name / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _watchgate(folder: Path, *words: str) -> str:

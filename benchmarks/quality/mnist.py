@@ -13,6 +13,7 @@ from benchmarks.quality.effort import Effort
 from benchmarks.quality.subject import Probe, Subject, accuracy, right
 
 REFERENCE_ROWS = 10_000
+COST = 1.3  # forward passes a row
 HOLDOUT, FRESH, VICTIMS = (0, 5000), (5000, 9000), (9000, 10_000)  # rows of the test set
 STRENGTHS = Strengths(
     fgsm=51, pgd=(26, 51, 77), apgd=51, square=77, pgd_steps=40, searches=5, search_steps=100, jumps=25
@@ -52,4 +53,5 @@ def subject(effort: Effort) -> Subject:
         spoken=f"{STRENGTHS.apgd}/255",
         probes=probes,
         input={"bounds": [0, 1]},
+        cost=COST,
     )

@@ -32,6 +32,7 @@ class Subject:
     """`victims` are rows that the model gets right, `fresh` any honest ones; the model saw neither.
 
     `epsilon` is what the attack that knows the chain may change, as a share of the range; `spoken` says it in words.
+    `cost` is the most forward passes a row that the default chain may take.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Subject:
     probes: Callable[[], Iterable[Probe]]
     remarks: tuple[str, ...] = ()
     input: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
 
 
 def right(trained: Trained, rows: Labeled) -> Labeled:

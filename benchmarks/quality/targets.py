@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.quality import cifar10, mnist
 from benchmarks.quality.adaptive import Adaptive
 from benchmarks.quality.chains import COMBINER, DEFAULT, DEFAULT_HARDENED, HARDENED, WITH_CONTRACT
 from benchmarks.quality.judging import Judged
@@ -67,7 +68,7 @@ def _mnist(table: Table, line: Judged) -> Iterator[Check]:
     yield _least(line, others, True, 0.95, "every attack but C&W k=10 at least 95 % at 5 %")
     yield _least(line, sure, True, 0.85, "C&W k=10 at least 85 % at 5 %")
     yield _average(line, table.of("attack"), 0.9)
-    yield from _pictures(table, line, 1.3)
+    yield from _pictures(table, line, mnist.COST)
 
 
 def _cifar10(table: Table, line: Judged) -> Iterator[Check]:
@@ -83,7 +84,7 @@ def _cifar10(table: Table, line: Judged) -> Iterator[Check]:
     weak = [p for p in attacks if p.name in ("PGD 2/255", "PGD 4/255")]
     yield _least(line, [p for p in attacks if p not in weak], True, 0.9, "aim: every other attack 90 % at 5 %")
     yield _least(line, weak, True, 0.5, "aim: PGD of 4/255 and below 50 % at 5 %")
-    yield from _pictures(table, line, 1.6)
+    yield from _pictures(table, line, cifar10.COST)
 
 
 def _pictures(table: Table, line: Judged, passes: float) -> Iterator[Check]:
