@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 from models.batch import NO_ARRAYS, Array, Arrays, Bounds, InputSpec, Kind
+
+# Called with what is going on, how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long training may take: `quick` is seconds instead of minutes, at some loss."""
+
+    quick: bool = False
+    progress: Progress = silent
+
+    def steps(self, steps: int) -> int:
+        """How many of so many steps are made."""
+        return max(steps // QUICKER, min(steps, _FEWEST)) if self.quick else steps
+
+
+THOROUGH = Effort()
+QUICKER, _FEWEST = 5, 20
 
 
 class Unsuitable(ValueError):
@@ -53,6 +78,10 @@ class PurifierSpec(BaseModel, ABC):
     def fit(self, x: Array, spec: InputSpec) -> Arrays:
         """Learns from reference rows; most purifiers learn nothing."""
         return NO_ARRAYS
+
+    def train(self, x: Array, spec: InputSpec, effort: Effort) -> Arrays:
+        """As `fit`, for those whose fit takes long: with so much effort, telling how far it is."""
+        return self.fit(x, spec)
 
     def refuse_unsuitable(self, spec: InputSpec) -> None:
         """Raises `Unsuitable` when the method was not made for this kind of input."""

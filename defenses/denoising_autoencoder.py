@@ -5,18 +5,21 @@ Meng, Chen: MagNet: a Two-Pronged Defense against Adversarial Examples (CCS 2017
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from defenses.base import Purifier, PurifierSpec, Unsuitable
+from defenses.base import THOROUGH, Effort, Purifier, PurifierSpec, Unsuitable
 from defenses.columns import Columns
 from defenses.folding import Folding
 from defenses.network import Network, encode
 from defenses.values import Values, learned_range
 from models.batch import NO_ARRAYS, Array, Arrays, InputSpec, Kind
+
+Model = Callable[[Any, Array], Any]  # as `DenoisingAutoencoderSpec.guided` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +52,41 @@ class DenoisingAutoencoderSpec(PurifierSpec):
     suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series"})
 
     def fit(self, x: Array, spec: InputSpec) -> Arrays:
+        """As `train`, thoroughly."""
+        return self.train(x, spec, THOROUGH)
+
+    def train(self, x: Array, spec: InputSpec, effort: Effort) -> Arrays:
         """`network`, an ONNX graph as bytes, and the scale of the input.
 
         Raises:
             Unsuitable: token ids, or torch is not installed.
         """
+        return self._trained(x, spec, effort, None)
+
+    def guided(self, x: Array, spec: InputSpec, effort: Effort, logits: Array, model: Model) -> Arrays:
+        """As `train`, but what the network adds need not bring back the row, only the model's answer (n, classes).
+
+        `model` tells the logits of other values (a tensor, m rows) of the rows with these indices (m,), differentiably.
+        """
+        return self._trained(x, spec, effort, (logits, model))
+
+    def _trained(self, x: Array, spec: InputSpec, effort: Effort, guide: tuple[Array, Model] | None) -> Arrays:
         self.refuse_unsuitable(spec)
         try:
             from defenses.training.denoiser import Course, train
+            from defenses.training.guided import guided
+            from defenses.training.places import Places
         except ImportError as error:
             raise Unsuitable("denoising_autoencoder is trained with torch: install watchgate[torch]") from error
         arrays = Columns.learn(x) if spec.kind == "table" else learned_range(x, spec)
         folding, scale = Folding.of(spec), self._scale(spec, arrays)
         rows = folding.fold(scale.enter(x).astype(np.float32, copy=False))
-        course = Course(self.noise, self.steps, self.seed, folding.block)
-        layers = train(rows, (self.width,) * self.depth, folding.kernel, course)
-        return {**arrays, "network": encode(layers)}
+        course = Course(self.noise, effort.steps(self.steps), self.seed, folding.block, effort.progress)
+        widths = (self.width,) * self.depth
+        if guide is None:
+            return {**arrays, "network": encode(train(rows, widths, folding.kernel, course))}
+        places = Places.of(folding, scale, spec.shape)
+        return {**arrays, "network": encode(guided(rows, widths, folding.kernel, course, places, *guide))}
 
     def build(self, spec: InputSpec, arrays: Arrays = NO_ARRAYS) -> Purifier:
         """Raises `Unsuitable` for token ids."""

@@ -68,7 +68,7 @@ def _tensor(name: str, weight: Array, axis: int) -> onnx.ValueInfoProto:
 
 
 class Network:
-    """A loaded graph. Thread-safe, and on one thread."""
+    """A loaded graph, its file as bytes. Thread-safe, and on one thread."""
 
     def __init__(self, graph: Array) -> None:
         import onnxruntime as ort
@@ -76,6 +76,7 @@ class Network:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        self.graph = graph
         self._session = ort.InferenceSession(graph.tobytes(), options, providers=["CPUExecutionProvider"])
 
     def run(self, x: Array) -> Array:

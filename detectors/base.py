@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from defenses.base import Purifier, Unsuitable
+from defenses.base import THOROUGH, Effort, Purifier, Unsuitable
 from models.backend import ModelBackend, Outputs
 from models.batch import NO_ARRAYS, Array, Arrays, Batch, InputSpec, Kind
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Detector", "DetectorSpec", "Need", "Reference", "Unsuitable", "View"]
 
 Need = Literal["logits", "features", "layers"]
+Gradients = Callable[[Any, Array], Any]
 
 
 class View:
@@ -96,7 +97,9 @@ class View:
 class Reference:
     """What a detector is fitted on: rows that are normal, their labels where known, and a seed.
 
-    `examples` are for detectors that are trained on attacks; None where there are none.
+    `examples` are for detectors that are trained on attacks; None where there are none. `effort` is for those whose
+    training takes long. `gradients` makes, where some detector asks for it, the model as a differentiable function:
+    values for rows (a torch tensor) and which rows of the view they are, to logits.
     """
 
     view: View
@@ -104,6 +107,21 @@ class Reference:
     y: Array | None = None  # (n,) integer class labels
     seed: int = 0
     examples: Examples | None = None
+    effort: Effort = THOROUGH
+    gradients: Callable[[], Gradients] | None = None
+
+    def differentiable(self, who: str) -> Gradients:
+        """The model, to be differentiated by `who`.
+
+        Raises:
+            Unsuitable: torch is not installed, or the model has no gradient.
+        """
+        if self.gradients is None:
+            raise Unsuitable(f"{who} is trained with gradients of the model, and there are none")
+        try:
+            return self.gradients()
+        except Unsuitable as error:
+            raise Unsuitable(f"{who} is trained with gradients of the model: {error}") from error
 
     @property
     def labels(self) -> Array:

@@ -25,6 +25,7 @@ from detectors.input_statistics import InputStatisticsSpec
 from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
 from detectors.nearest import NearestSpec
+from detectors.squeezed_odds import SqueezedOddsSpec
 from models.batch import InputSpec, Kind
 from models.layers import MOST_LAYERS
 
@@ -36,6 +37,10 @@ _TABLE_LOOKS: tuple[Literal["values", "pairs", "residuals"], ...] = ("values", "
 # Each by itself: the largest distance over several is often a worse look than the best of them.
 _SQUEEZERS: Mapping[Kind, tuple[AnyPurifierSpec, ...]] = {
     "image": (BitDepthSpec(bits=2), BitDepthSpec(bits=4), MedianSpec(size=2), MedianSpec(size=3), JpegSpec()),
+    "series": (BitDepthSpec(bits=4), MedianSpec(size=3), GaussianSpec()),
+}
+_ODDS_SQUEEZERS: Mapping[Kind, tuple[AnyPurifierSpec, ...]] = {
+    "image": (BitDepthSpec(bits=1), BitDepthSpec(bits=3), MedianSpec(size=2), GaussianSpec(sigma=0.6), JpegSpec()),
     "series": (BitDepthSpec(bits=4), MedianSpec(size=3), GaussianSpec()),
 }
 
@@ -60,7 +65,11 @@ def everything(spec: InputSpec) -> tuple[EvidenceSpec, ...]:
 
     A detector that joins `detectors.evidence` and has a default for each of its keys is among them by itself.
     """
-    listed = (*free(spec), *(FeatureSqueezingSpec(squeezers=(s,)) for s in _SQUEEZERS.get(spec.kind, ())))
+    listed = (
+        *free(spec),
+        *(FeatureSqueezingSpec(squeezers=(s,)) for s in _SQUEEZERS.get(spec.kind, ())),
+        *(SqueezedOddsSpec(squeezers=(s,)) for s in _ODDS_SQUEEZERS.get(spec.kind, ())),
+    )
     known = {ContractSpec, CustomSpec, *(type(piece) for piece in listed)}
     kinds = [kind for kind in get_args(EvidenceSpec) if kind not in known and spec.kind in kind.suits]
     return (*listed, *(piece for kind in kinds if (piece := _as_it_comes(kind)) is not None))
@@ -77,7 +86,7 @@ def _as_it_comes(kind: type[DetectorSpec]) -> EvidenceSpec | None:
 
 def title(piece: EvidenceSpec) -> str:
     """Its kind, and which look, layer or squeezer it is of."""
-    if isinstance(piece, FeatureSqueezingSpec) and piece.squeezers is not None:
+    if isinstance(piece, FeatureSqueezingSpec | SqueezedOddsSpec) and piece.squeezers is not None:
         return f"{piece.kind}[{', '.join(squeezer.kind + _strength(squeezer) for squeezer in piece.squeezers)}]"
     look, layer = getattr(piece, "look", "all"), getattr(piece, "layer", "all")
     kind = piece.kind if look == "all" else f"{piece.kind}-{look}"

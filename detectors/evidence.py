@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from detectors.adversarial_autoencoder import AdversarialAutoencoderSpec
 from detectors.alibi import AlibiSpec
 from detectors.class_statistics import ClassStatisticsSpec
 from detectors.contract import ContractSpec
@@ -23,6 +24,7 @@ from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
 from detectors.noise_stability import NoiseStabilitySpec
 from detectors.onnx import OnnxScoreSpec
+from detectors.reconstruction import ReconstructionSpec
 from detectors.sklearn import SklearnSpec
 from detectors.squeezed_odds import SqueezedOddsSpec
 
@@ -42,6 +44,8 @@ EvidenceSpec: TypeAlias = (
     | SqueezedOddsSpec
     | NoiseStabilitySpec
     | IsolationForestSpec
+    | AdversarialAutoencoderSpec
+    | ReconstructionSpec
     | OnnxScoreSpec
     | SklearnSpec
     | AlibiSpec

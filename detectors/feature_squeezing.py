@@ -64,7 +64,8 @@ class FeatureSqueezingSpec(DetectorSpec):
         self.refuse_unsuitable(reference.spec, reference.view.outputs)
         arrays: dict[str, Array] = {}
         for index, squeezer in enumerate(self._squeezers(reference.spec)):
-            squeezer.build(reference.spec, learned := squeezer.fit(reference.view.x, reference.spec))
+            learned = squeezer.train(reference.view.x, reference.spec, reference.effort)
+            squeezer.build(reference.spec, learned)
             arrays |= {f"squeezer{index}_{name}": array for name, array in learned.items()}
         return arrays
 

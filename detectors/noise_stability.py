@@ -3,7 +3,7 @@
 Roth, Kilcher, Hofmann: The Odds are Odd: A Statistical Test for Detecting Adversarial Examples (ICML 2019); the plain
 change of the probabilities is as in Hu, Yu, Guo, Chao, Weinberger: A New Defense Against Adversarial Images: Turning a
 Weakness into a Strength (NeurIPS 2019). The noise is of one size everywhere and drawn once, at calibration; each draw
-is used with both signs, so that what is linear in it cancels: two such passes tell as much as eight others.
+is used with both signs, so that what is linear in it cancels and only how the model bends is left.
 """
 
 from __future__ import annotations

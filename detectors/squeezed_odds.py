@@ -60,7 +60,7 @@ class SqueezedOddsSpec(DetectorSpec):
         assert plain is not None, "checked above"
         arrays: dict[str, Array] = {}
         for index, squeezer in enumerate(self._squeezers(reference.spec)):
-            learned = squeezer.fit(view.x, reference.spec)
+            learned = squeezer.train(view.x, reference.spec, reference.effort)
             moved = view.through(squeezer.build(reference.spec, learned)).logits
             assert moved is not None, "the same model"
             arrays |= Odds.fit(plain, moved).to_arrays(f"odds{index}_")

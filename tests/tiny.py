@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from sklearn.datasets import load_digits
 
-from detectors.base import Reference, View
+from detectors.base import Gradients, Reference, View
 from models.backend import Outputs, TensorSpec
 from models.batch import Array, Arrays, Batch, Bounds, InputSpec
 
@@ -51,6 +51,13 @@ class Net:
         if self.embedding is not None:
             return np.asarray(self.embedding[x].mean(axis=1))
         return np.nan_to_num(x.reshape(len(x), self.spec.size).astype(np.float32), nan=0.0)
+
+    def differentiable(self) -> Gradients:
+        """The same in torch."""
+        import torch
+
+        first, bias, last = (torch.tensor(a) for a in (self.first, self.bias, self.last))
+        return lambda x, rows: torch.relu(torch.nan_to_num(x.flatten(1).float()) @ first + bias) @ last
 
     def gradient(self, x: Array, y: Array) -> Array:
         """Of the cross-entropy, with respect to x."""
@@ -135,7 +142,8 @@ def _case(spec: InputSpec, epsilon: float, standardise: bool = False) -> Case:
     net = _trained(Net(spec, *initial(spec.size)), x[:FITTED], y[:FITTED])
     rows = x[FITTED : FITTED + 200]
     attacked = _signed(net, rows, y[FITTED : FITTED + 200], epsilon)
-    return Case(net, Reference(View(Batch(x[:FITTED]), net), spec, y[:FITTED]), Batch(rows), Batch(attacked))
+    reference = Reference(View(Batch(x[:FITTED]), net), spec, y[:FITTED], gradients=net.differentiable)
+    return Case(net, reference, Batch(rows), Batch(attacked))
 
 
 def _signed(net: Net, x: Array, y: Array, epsilon: float) -> Array:

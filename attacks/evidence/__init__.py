@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attacks.evidence.autoencoder import adversarial_autoencoder, component_error, network_error
 from attacks.evidence.base import NoTwin, Twin
 from attacks.evidence.combiner import combiner
 from attacks.evidence.contract import contract
@@ -22,6 +23,7 @@ from attacks.evidence.outputs import (
 )
 from attacks.evidence.squeezing import feature_squeezing
 from attacks.evidence.statistics import class_statistics, input_statistics
+from detectors.adversarial_autoencoder import AdversarialAutoencoder
 from detectors.base import Detector, DetectorSpec
 from detectors.class_statistics import ClassStatistics
 from detectors.combiner import Combiner
@@ -38,13 +40,16 @@ from detectors.margin import Margin
 from detectors.max_softmax import MaxSoftmax
 from detectors.nearest import Nearest
 from detectors.noise_stability import NoiseStability
+from detectors.reconstruction import ComponentError, NetworkError
 from detectors.squeezed_odds import SqueezedOdds
 from models.batch import Arrays, InputSpec
 
 __all__ = ["NoTwin", "Twin", "twin", "twin_of"]
 
 TWINS: dict[type, Callable[[Any], Twin]] = {
+    AdversarialAutoencoder: adversarial_autoencoder,
     ClassStatistics: class_statistics,
+    ComponentError: component_error,
     Contract: contract,
     DeepMahalanobis: deep_mahalanobis,
     DeepNearest: deep_nearest,
@@ -57,6 +62,7 @@ TWINS: dict[type, Callable[[Any], Twin]] = {
     Margin: margin_twin,
     MaxSoftmax: max_softmax,
     Nearest: nearest,
+    NetworkError: network_error,
     NoiseStability: noise_stability,
     SqueezedOdds: squeezed_odds,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import product
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor
 
@@ -13,8 +14,11 @@ from attacks.evidence.base import Twin, straight_through
 from attacks.network import TorchOutputs
 from attacks.passes import Passes
 from defenses.base import Purifier
+from defenses.denoising_autoencoder import DenoisingAutoencoder
 from defenses.median import Median
+from defenses.training.places import Places
 from detectors.feature_squeezing import FeatureSqueezing
+from models.gradients import differentiable
 
 Change = Callable[[Tensor, np.dtype[np.generic]], Tensor]  # rows, and the dtype that the model takes
 
@@ -40,11 +44,13 @@ def through(passes: Passes, name: str, change: Change) -> TorchOutputs:
 
 
 def purified(purifier: Purifier) -> Change:
-    """What a purifier does, with its slope: exact for medians, else that of the identity.
+    """What a purifier does, with its slope: exact for medians and networks, else that of the identity.
 
     The latter is backward pass differentiable approximation (Athalye, Carlini, Wagner, ICML 2018), good for whatever
     leaves an input about as it was.
     """
+    if isinstance(purifier, DenoisingAutoencoder):
+        return _network(purifier)
     return _median(purifier) if isinstance(purifier, Median) and not purifier.missing else _identity_slope(purifier)
 
 
@@ -52,6 +58,17 @@ def _identity_slope(purifier: Purifier) -> Change:
     def change(x: Tensor, dtype: np.dtype[np.generic]) -> Tensor:
         pure = purifier.apply(x.detach().numpy().astype(dtype))
         return straight_through(torch.tensor(pure).to(x.dtype), x)
+
+    return change
+
+
+def _network(purifier: DenoisingAutoencoder) -> Change:
+    added = differentiable(onnx.load_model_from_string(purifier.network.graph.tobytes()))
+
+    def change(x: Tensor, dtype: np.dtype[np.generic]) -> Tensor:
+        places = Places.of(purifier.folding, purifier.scale, tuple(x.shape[1:]))
+        pure = torch.tensor(purifier.apply(x.detach().numpy().astype(dtype))).to(x.dtype)
+        return straight_through(pure, x + places.by(added(places.enter(x))).to(x.dtype))
 
     return change
 

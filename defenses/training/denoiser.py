@@ -6,7 +6,8 @@ with coarse noise too, a network on MNIST gave back the class of 58 % of PGD row
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from defenses.base import Progress, silent
 from defenses.network import Layer
 from models.batch import Array
 
@@ -26,36 +28,57 @@ _GRAINS = (1, 2, 4)  # sizes, in folded places, of what is coarser than single v
 class Course:
     """`noise` is the largest standard deviation, in the units of the rows; the work is fixed: `steps` batches.
 
-    `folded` neighbors lie side by side as channels.
+    `folded` neighbors lie side by side as channels. `progress` is told how far it is.
     """
 
     noise: float
     steps: int
     seed: int
     folded: int = 1
+    progress: Progress = silent
 
 
-def train(x: Array, widths: Sequence[int], kernel: tuple[int, ...], course: Course) -> list[Layer]:
-    """Layers that map a noisy row to (row - noisy row). `x` is (n, channels, height, width) or (n, columns) float32.
+# The loss of cleaned rows (folded, as tensors) that were made of these rows; its slope is what is learned by.
+Judge = Callable[[torch.Tensor, Array], torch.Tensor]
 
-    `widths` are those of the hidden layers; `kernel` is () for dense ones. On one machine, the same rows and
-    seed give the same network.
+
+def train(
+    x: Array, widths: Sequence[int], kernel: tuple[int, ...], course: Course, judge: Judge | None = None
+) -> list[Layer]:
+    """Layers that map a noisy row to (row - noisy row), or to what makes it good to a `judge`.
+
+    `x` is (n, channels, height, width) or (n, columns) float32. `widths` are those of the hidden layers; `kernel` is ()
+    for dense ones. On one machine, the same rows and seed give the same network.
     """
     rng = np.random.default_rng(course.seed)
     weights = _initial((x.shape[1], *widths, x.shape[1]), kernel, rng)
     optimizer = torch.optim.Adam(weights, lr=_RATE)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, course.steps)
-    with torch.enable_grad():
-        for _ in range(course.steps):
-            rows = torch.from_numpy(x[rng.integers(0, len(x), BATCH)])
+    with torch.enable_grad(), _one_thread():
+        for step in range(course.steps):
+            picked = rng.integers(0, len(x), BATCH)
+            rows = torch.from_numpy(x[picked])
             noise = torch.from_numpy(_noise(rows.shape, course, rng))
-            loss = functional.mse_loss(_forward(weights, rows + noise), -noise)
+            found = _forward(weights, rows + noise)
+            loss = functional.mse_loss(found, -noise) if judge is None else judge(rows + noise + found, picked)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             decay.step()
+            course.progress("train a network", step + 1, course.steps)
     arrays = [weight.detach().numpy() for weight in weights]
     return [Layer(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a network gains little by a second thread, and loses tenfold where other work wants the cores too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _initial(widths: Sequence[int], kernel: tuple[int, ...], rng: np.random.Generator) -> list[torch.Tensor]:

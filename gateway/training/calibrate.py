@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from defenses.base import Purifier, Unsuitable
+from defenses.base import Effort, Purifier, Unsuitable
 from gateway.config import Config, EndpointConfig
 from gateway.disclosure import Disclosure
 from gateway.errors import OperatorError
@@ -79,7 +79,7 @@ def _calibrate(
     stated, settings = settings, asked(settings, learning)
     prepared = prepare(settings, draft)
     Disclosure.of(settings.answers, prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
-    purifiers = _purifiers(settings, prepared, draft)
+    purifiers = _purifiers(settings, prepared, draft, Effort(learning.quick, progress))
     learned = learn(settings, prepared, draft.folder, learning, progress)
     settings, prepared, selection = learned.settings, learned.prepared, learned.selection
     fitted = fit(
@@ -119,13 +119,15 @@ def _calibrate(
     return report
 
 
-def _purifiers(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> list[tuple[Purifier, str]]:
+def _purifiers(
+    settings: EndpointConfig, prepared: Prepared, draft: Draft, effort: Effort
+) -> list[tuple[Purifier, str]]:
     built: list[tuple[Purifier, str]] = []
     x = prepared.read("reference").batch.x if settings.purify else None
     for index, step in enumerate(settings.purify):
         try:
             step.purifier.refuse_unsuitable(prepared.backend.spec)
-            arrays = step.purifier.fit(np.asarray(x), prepared.backend.spec)
+            arrays = step.purifier.train(np.asarray(x), prepared.backend.spec, effort)
             purifier = step.purifier.build(prepared.backend.spec, arrays)
         except (Unsuitable, ValueError) as error:
             raise OperatorError(f"purify[{index}] ({step.purifier.kind}): {error}") from error

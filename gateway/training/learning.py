@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from defenses.base import Effort
 from detectors.base import Reference, View
 from detectors.combiner import CombinerSpec
 from detectors.remembering import RememberingReference
 from gateway.config import EndpointConfig
 from gateway.errors import OperatorError
 from gateway.training.costs import purifying
+from gateway.training.differentiating import gradients_of
 from gateway.training.examples import Made, make
 from gateway.training.hardening import harden
 from gateway.training.passes import Chunked, Progress
@@ -70,11 +72,10 @@ def learn(
 
     Only reference and *train* rows are read. The model's path is relative to `folder`.
     """
-    rows = prepared.read("reference")
-    view = View(rows.batch, Chunked(prepared.backend, progress))
-    reference = RememberingReference(view, prepared.backend.spec, rows.y, settings.seed)
+    reference = _reference(settings, prepared, folder, learning, progress)
     if not settings.selects:
-        return Learned(settings, prepared, learned_from(settings, prepared, folder, learning, progress), reference)
+        made = learned_from(settings, prepared, folder, learning, progress, reference)
+        return Learned(settings, prepared, made, reference)
     made, train = _made(settings, prepared, folder, learning, progress), reference.view
     if "train" in prepared.parts:
         train = View(prepared.read("train").batch, Chunked(prepared.backend))
@@ -83,6 +84,20 @@ def learn(
     settings = settings.model_copy(update={"chain": chosen.stages})
     made = _hardened(made, settings, reference, learning, progress)
     return Learned(settings, without_idle_layers(settings, prepared, folder), made, reference, chosen)
+
+
+def _reference(
+    settings: EndpointConfig, prepared: Prepared, folder: Path, learning: Learning, progress: Progress
+) -> RememberingReference:
+    rows, spec = prepared.read("reference"), prepared.backend.spec
+    return RememberingReference(
+        View(rows.batch, Chunked(prepared.backend, progress)),
+        spec,
+        rows.y,
+        settings.seed,
+        effort=Effort(learning.quick, progress),
+        gradients=gradients_of(prepared.spec, folder, prepared.backend, rows.batch),
+    )
 
 
 def without_idle_layers(settings: EndpointConfig, prepared: Prepared, folder: Path) -> Prepared:
@@ -94,14 +109,17 @@ def without_idle_layers(settings: EndpointConfig, prepared: Prepared, folder: Pa
 
 
 def learned_from(
-    settings: EndpointConfig, prepared: Prepared, folder: Path, learning: Learning, progress: Progress
+    settings: EndpointConfig,
+    prepared: Prepared,
+    folder: Path,
+    learning: Learning,
+    progress: Progress,
+    reference: Reference,
 ) -> Made:
     """Examples made of the *train* rows; none where no stage learns. The model's path is relative to `folder`."""
     if not any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain):
         return Made(None, ())
-    made, rows = _made(settings, prepared, folder, learning, progress), prepared.read("reference")
-    view = View(rows.batch, Chunked(prepared.backend, progress))
-    reference = Reference(view, prepared.backend.spec, rows.y, settings.seed)
+    made = _made(settings, prepared, folder, learning, progress)
     return _hardened(made, settings, reference, learning, progress)
 
 

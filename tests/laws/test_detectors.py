@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from defenses.bit_depth import BitDepthSpec
+from detectors.adversarial_autoencoder import AdversarialAutoencoderSpec
 from detectors.alibi import AlibiSpec
 from detectors.base import Detector, DetectorSpec, Reference, Unsuitable, View
 from detectors.catalogue import AnyDetectorSpec
@@ -31,6 +32,7 @@ from detectors.max_softmax import MaxSoftmaxSpec
 from detectors.nearest import NearestSpec
 from detectors.noise_stability import NoiseStabilitySpec
 from detectors.onnx import OnnxScoreSpec
+from detectors.reconstruction import ReconstructionSpec
 from detectors.sklearn import SklearnSpec
 from detectors.squeezed_odds import SqueezedOddsSpec
 from models.batch import Array, Arrays, InputSpec
@@ -52,6 +54,8 @@ SPECS: list[DetectorSpec] = [
     SqueezedOddsSpec(),
     NoiseStabilitySpec(noise=0.1),
     IsolationForestSpec(trees=30),
+    AdversarialAutoencoderSpec(steps=30, width=8, depth=1),
+    ReconstructionSpec(steps=150, width=16, depth=1),
     OnnxScoreSpec(path=graphs.ink_file()),
     SklearnSpec(estimator="sklearn.ensemble.IsolationForest", parameters={"n_estimators": 10}),
     CustomSpec.model_validate({"kind": "custom", "spec": "detectors.nearest:NearestSpec", "k": 20}),
@@ -89,7 +93,7 @@ LACKING = {
 }
 LACKING |= {
     (kind, case): f"{kind} {says}"
-    for kind in ("squeezed_odds", "noise_stability")
+    for kind in ("squeezed_odds", "noise_stability", "adversarial_autoencoder")
     for case, says in {
         "embedding": "needs class logits; this model has none",
         "tokens": "works on image and series and table inputs; this one is tokens",
@@ -103,6 +107,7 @@ LACKING |= {
     ("onnx", case): r"ink.onnx: \d+ of 1000 reference rows have no finite score"
     for case in ("table-missing", "table-tree")
 }
+LACKING[("reconstruction", "tokens")] = "reconstruction works on image and series and table inputs; this one is tokens"
 LACKING |= {
     ("isolation_forest", case): "isolation_forest works on table inputs; this one is "
     for case in CASES
