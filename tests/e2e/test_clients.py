@@ -36,7 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("digits")
     digits.write(found)
     assert (
-        run(found, "init", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz").returncode
+        run(
+            found, "init", "--listed", "--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz"
+        ).returncode
         == 0
     )
     assert run(found, "calibrate").returncode == 0
