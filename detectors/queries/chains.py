@@ -56,6 +56,7 @@ class Chains:
 
 def _most(rows: Array) -> tuple[int, int]:
     """The most frequent of the numbers, and how often it is there."""
-    values, counts = np.unique(rows, return_counts=True)
+    first = int(rows.min())
+    counts = np.bincount(rows - first)
     best = int(counts.argmax())
-    return int(values[best]), int(counts[best])
+    return first + best, int(counts[best])

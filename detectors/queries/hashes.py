@@ -45,8 +45,11 @@ class Quantiser:
         """(n, size) uint64, small numbers from 1 on."""
         with np.errstate(over="ignore", invalid="ignore"):
             steps = (x.reshape(len(x), -1).astype(np.float32) - self.low) * self.scale
-        steps = np.clip(np.nan_to_num(steps, copy=False, nan=0.0), -1000.0, 64000.0)
-        return np.asarray(np.floor(steps + 1001.0), dtype=np.uint64)
+        np.clip(steps, -1000.0, 64000.0, out=steps)
+        steps += 1001.0
+        if np.isnan(steps.sum()):
+            steps[np.isnan(steps)] = 1.0
+        return np.asarray(steps, dtype=np.uint64)  # rounds down: all are at least 1
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
@@ -86,8 +89,9 @@ class Hashes:
         alone give the same, at the same place.
         """
         sums = np.cumsum(self.quantiser(x)[:, self.order] * self.powers, axis=1)
-        before = np.pad(sums, ((0, 0), (1, 0)))[:, : -self.window]
-        mixed = _mix(sums[:, self.window - 1 :] - before)
+        windows = sums[:, self.window - 1 :].copy()
+        np.subtract(windows[:, 1:], sums[:, : -self.window], out=windows[:, 1:])
+        mixed = _mix(windows)
         if mixed.shape[1] <= self.kept:
             return mixed
         return np.partition(mixed, mixed.shape[1] - self.kept, axis=1)[:, -self.kept :]

@@ -200,7 +200,7 @@ class QueryMemory:
             own, shared = self._chains.add(hashes, rows.callers[row].number, now, since)
             if own >= self._bounds.similar:
                 rows.reasons[row] = rows.reasons[row] or f"a variant of its {own} queries before"
-            elif shared >= _CROWD:
+            elif self._bounds.everybody and shared >= _CROWD:
                 rows.crowded(row, f"a variant of {shared} queries, others' among them")
 
     def _caller(self, name: str) -> _Caller:

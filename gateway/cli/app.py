@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import calibrate, console, demo, explain, init, serve, status, traces
+from gateway.cli import calibrate, console, demo, explain, init, keys, principals, serve, status, traces
 from gateway.errors import WatchgateError
 
 ABOUT = """Serve a trained model behind a guard that knows what honest input looks like.
@@ -74,3 +74,5 @@ app.command("console")(console.console)
 app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(traces.app, name="traces")
+app.add_typer(principals.app, name="principals")
+app.add_typer(keys.app, name="keys")

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ ConfigFile = Annotated[Path, typer.Argument(help="The config file.", show_defaul
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 
 
-def print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Prints the document; values that JSON has no word for (infinity, not a number) become null."""
     typer.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
 

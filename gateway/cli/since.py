@@ -30,6 +30,18 @@ def instant_ns(option: str, value: str | None, now_ns: int) -> int | None:
         ) from None
 
 
+def duration_s(option: str, value: str) -> float:
+    """The seconds that `value` means.
+
+    Raises:
+        OperatorError: it is no duration.
+    """
+    found = _AGO.fullmatch(value.strip())
+    if found is None:
+        raise OperatorError(f"{option}: expected a duration (45s, 10m, 2h, 3d, 1w), found {value!r}")
+    return float(found[1]) * _UNITS_S[found[2]]
+
+
 def local(moment_ns: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     """The moment in local time."""
     return datetime.fromtimestamp(moment_ns / 1e9).astimezone().strftime(form)
