@@ -20,6 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 _READY_S = 20.0
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 def found() -> str | None:
@@ -107,10 +108,10 @@ class Page:
         await self.run(script)
         await asyncio.wait_for(self._loaded.wait(), 30)
 
-    async def picture(self, file: Path) -> None:
-        """The whole page, not only what the window shows, as PNG."""
+    async def picture(self, file: Path, height: float = float("inf")) -> None:
+        """The page as PNG: all of it, or as much as is so high; not only what the window shows."""
         size = (await self.call("Page.getLayoutMetrics"))["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height), "scale": 1}
         shot = await self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 

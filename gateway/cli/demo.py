@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.console import PORT
 from gateway.cli.output import AsJson
 from gateway.errors import OperatorError
 
@@ -19,6 +20,15 @@ def demo(
         False
     ),
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the endpoint, on 127.0.0.1.")] = 3000,
+    console_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port of its console; 0: none. With --once there is none.",
+            show_default=str(PORT),
+        ),
+    ] = None,
     directory: Annotated[Path, typer.Option("--dir", help="The folder for the demo's files.")] = Path("demo"),
     json: AsJson = False,
 ) -> None:
@@ -28,4 +38,5 @@ def demo(
         raise OperatorError(f"the demo needs {', '.join(absent)}: pip install 'watchgate[demo]'")
     from gateway.demo.show import show
 
-    raise typer.Exit(show(directory, port, once=once, as_json=json))
+    wanted = PORT if console_port is None else console_port
+    raise typer.Exit(show(directory, port, 0 if once else wanted, once=once, as_json=json))

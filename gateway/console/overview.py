@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +19,7 @@ from gateway.state.store import Filter
 
 RANGES_S = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "3d": 259_200}
 _POINTS = 90  # of a curve
+_MOST = 6  # stages and principals that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +183,11 @@ def overview(source: Source, endpoint: str, range_s: int, now_s: float | None = 
 def _blamed(
     store: SqliteStore, endpoint: str, start_s: int
 ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
-    stopped = Filter(since_ns=start_s * 10**9, endpoint=endpoint, verdicts=("flag", "reject"))
-    return tuple(store.most("stage", stopped, 6)), tuple(store.most("principal", stopped, 6))
+    stages, principals = Counter[str](), Counter[str]()
+    for stage, principal, count in store.blamed(Filter(start_s * 10**9, None, endpoint, ("flag", "reject"))):
+        stages[stage] += count
+        principals[principal] += count
+    return tuple(stages.most_common(_MOST)), tuple(principals.most_common(_MOST))
 
 
 def _summed(steps: Sequence[Step]) -> Totals:

@@ -19,13 +19,14 @@ HOST = "127.0.0.1"
 
 
 @contextmanager
-def serving(config: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The server, ready; stopped as Ctrl-C would at the end.
+def serving(config: Path, port: int, log: Path, console_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """The server, ready, with a console unless its port is 0; stopped as Ctrl-C would at the end.
 
     Raises:
         OperatorError: it ended or did not get ready; the text says where its log is.
     """
     command = [sys.executable, "-m", "gateway.cli", "serve", str(config), "--host", HOST, "--port", str(port)]
+    command += ["--console-port", str(console_port)]
     with log.open("wb") as file:
         # A session of its own: Ctrl-C reaches the demo alone, which then stops the server in order.
         server = subprocess.Popen(

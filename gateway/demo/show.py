@@ -32,13 +32,15 @@ from gateway.training.calibrate import calibrate
 ID_SHOWN = 12  # digits of a trace's id: enough to find it
 
 
-def show(path: Path, port: int, *, once: bool, as_json: bool) -> int:
+def show(path: Path, port: int, console_port: int, *, once: bool, as_json: bool) -> int:
     """Runs the demo; with `once` the exit status says whether all was as promised, else it serves until Ctrl-C.
 
     Raises:
         OperatorError: the port is taken, the folder holds somebody's files, or the server did not start.
     """
     check_free(HOST, port)
+    if console_port:
+        check_free(HOST, console_port, "--console-port")
     folder = Folder.prepare(path)
     with _terminable():
         with _step("trained a small network on handwritten digits and exported it to ONNX"):
@@ -46,10 +48,10 @@ def show(path: Path, port: int, *, once: bool, as_json: bool) -> int:
         with _step("calibrated its guard (watchgate calibrate)"):
             promise = _calibrated(folder, len(data.honest))
         note("starting the server (watchgate serve) ...")
-        with serving(folder / "watchgate.yaml", port, folder / "server.log") as server:
+        with serving(folder / "watchgate.yaml", port, folder / "server.log", console_port) as server:
             with _step("sent honest, adversarial, foreign and malformed requests"):
                 outcome = _traffic(port, net, data, promise)
-            _tell(outcome, folder, port, as_json)
+            _tell(outcome, folder, port, console_port, as_json)
             if not once:
                 _go_on(server, folder)
     return 1 if once and outcome.broken else 0
@@ -86,7 +88,7 @@ def _traffic(port: int, net: Network, data: Digits, promise: Promise) -> Outcome
     return Outcome(tallies, malformed, tuple(let_in), promise)
 
 
-def _tell(outcome: Outcome, folder: Folder, port: int, as_json: bool) -> None:
+def _tell(outcome: Outcome, folder: Folder, port: int, console_port: int, as_json: bool) -> None:
     config = folder / "watchgate.yaml"
     if as_json:
         print_json({**outcome.to_json(), "config": str(config), "url": f"http://{HOST}:{port}"})
@@ -97,6 +99,10 @@ def _tell(outcome: Outcome, folder: Folder, port: int, as_json: bool) -> None:
     for line in outcome.lines():
         console.print(line)
     console.print()
+    if console_port:
+        console.print(
+            f"look at what was stopped, and why:\n  [bold]http://{HOST}:{console_port}/requests[/]", soft_wrap=True
+        )
     for what, command in _commands(outcome, config, folder / "request.json", port):
         console.print(f"{what}\n  [bold]{command}[/]", soft_wrap=True)
     sys.stdout.flush()

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from gateway.errors import OperatorError
 from gateway.state.eviction import evict, expire, principal_caps
@@ -136,14 +136,12 @@ class SqliteStore:
         rows = self._db.execute(f"{_SELECT} WHERE seq IN ({narrow}) ORDER BY seq DESC", (*values, limit))
         return [_trace(*row) for row in rows]
 
-    def most(self, what: Literal["stage", "principal"], wanted: Filter, limit: int = 10) -> list[tuple[str, int]]:
-        """The deciding stages, or the principals, with the most matching traces, and how many each has."""
+    def blamed(self, wanted: Filter) -> list[tuple[str, str, int]]:
+        """Deciding stage (`""` where none did), principal, and how many matching traces share them, most first."""
         source, values = narrowed(wanted, self._indexed)
-        rows = self._db.execute(
-            f"SELECT coalesce({what}, ''), count(*) FROM {source} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
-            (*values, limit),
-        )
-        return [(str(name), int(count)) for name, count in rows]
+        columns = "coalesce(stage, ''), principal"
+        rows = self._db.execute(f"SELECT {columns}, count(*) FROM {source} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2", values)
+        return [(str(stage), str(principal), int(count)) for stage, principal, count in rows]
 
     def chains(self) -> list[tuple[str, dict[str, Any]]]:
         """Every endpoint and what is known of a chain that it had."""
