@@ -1,0 +1,126 @@
+"""Folds closed buckets, in order, into readings and alarms.
+
+Deciding is a function of the buckets' sums alone: whoever folds the same buckets in the same order, in one process or
+after another has died, gets the same alarms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detectors.drift.arrays import prefixed, under
+from detectors.drift.baseline import KINDS, Baseline
+from detectors.drift.encoder import Encoder
+from detectors.drift.reading import JOINT_NAME, Folded, Reading
+from detectors.drift.schedule import Schedule
+from detectors.drift.state import State
+from detectors.drift.sums import Sums
+from detectors.drift.thresholds import Thresholds
+from models.batch import Array, Arrays
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Monitor:
+    """All that is fixed at calibration. What changes is in `State`."""
+
+    encoder: Encoder
+    baseline: Baseline
+    thresholds: Thresholds
+    schedule: Schedule
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the series, and at the end of all of them together."""
+        return (*self.encoder.names, JOINT_NAME)
+
+    def start(self) -> State:
+        """The state before the first bucket."""
+        return State.new(self.encoder.zero(), len(self.names))
+
+    def fold(self, state: State, bucket: int, sums: Sums) -> Folded:
+        """The state after one more closed bucket, and what was read if a step ended with it.
+
+        Buckets are numbered as the caller likes, ascending; those without rows may be left out.
+
+        Raises:
+            ValueError: the bucket is not after the last one.
+        """
+        state = state.with_bucket(bucket, sums)
+        if state.pending.rows < self.schedule.step_rows:
+            return Folded(state)
+        ended_rows = state.pending.rows
+        state = state.with_step(self.schedule.window_rows)
+        readings = self._read(state)
+        if not readings:
+            return Folded(state)
+        over = np.array([reading.level > self.thresholds.level for reading in readings])
+        first = np.array([reading.first_bucket for reading in readings])
+        spells, started, ended = state.spells.after(over, first, ended_rows, self.schedule.window_rows)
+        readings = tuple(
+            replace(reading, since=int(since) if since >= 0 else None)
+            for reading, since in zip(readings, spells.since, strict=True)
+        )
+        ranked = sorted((readings[index] for index in started), key=lambda reading: -reading.level)
+        return Folded(
+            replace(state, spells=spells), readings, tuple(ranked), tuple(readings[index].series for index in ended)
+        )
+
+    def _read(self, state: State) -> tuple[Reading, ...]:
+        """One reading a series, of the window and kind that says most; none before the smallest window is full."""
+        windows = [(index, state.window(rows)) for index, rows in enumerate(self.schedule.windows)]
+        full = [(index, window) for index, window in windows if window is not None]
+        if not full:
+            return ()
+        found = np.stack([self._deviations(window.sums) for _, window in full])
+        kinds = self.baseline.kinds
+        indices = [index for index, _ in full]
+        levels = np.stack(
+            [self.thresholds.levels(one, kinds, index) for one, index in zip(found, indices, strict=True)]
+        )
+        readings = []
+        for series, columns in enumerate(self._columns()):
+            which, column = divmod(int(levels[:, columns].argmax()), len(columns))
+            entry, window = columns[column], full[which][1]
+            readings.append(
+                Reading(
+                    series=self.names[series],
+                    kind=KINDS[kinds[entry]],
+                    statistic=float(found[which, entry]),
+                    threshold=float(self.thresholds.values(kinds, indices[which])[entry]),
+                    level=float(levels[which, entry]),
+                    rows=window.sums.rows,
+                    first_bucket=window.first_bucket,
+                )
+            )
+        return tuple(readings)
+
+    def _deviations(self, sums: Sums) -> Array:
+        return self.baseline.deviations(np.array(sums.rows), sums.counts, sums.waves)
+
+    def _columns(self) -> list[list[int]]:
+        """Which deviations are of each series; the last, of all together, has one."""
+        count = self.baseline.series
+        return [*([series, count + series, 2 * count + series] for series in range(count)), [3 * count]]
+
+    def to_arrays(self) -> dict[str, Array]:
+        """What a bundle keeps."""
+        schedule = self.schedule
+        numbers = np.array([schedule.window_rows, schedule.false_alarm_rows, schedule.step_rows], dtype=np.int64)
+        parts = {
+            "encoder": self.encoder.to_arrays(),
+            "baseline": self.baseline.to_arrays(),
+            "thresholds": self.thresholds.to_arrays(),
+        }
+        return {"schedule": numbers, **prefixed(parts)}
+
+    @staticmethod
+    def from_arrays(arrays: Arrays) -> Monitor:
+        """The monitor that `to_arrays` wrote."""
+        return Monitor(
+            Encoder.from_arrays(under("encoder", arrays)),
+            Baseline.from_arrays(under("baseline", arrays)),
+            Thresholds.from_arrays(under("thresholds", arrays)),
+            Schedule(*(int(number) for number in arrays["schedule"])),
+        )
