@@ -6,13 +6,15 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from detectors.subspace import Subspace
+from models.batch import Array
 
 
-def low_rank(n: int = 400, d: int = 60, noise: float = 0.01) -> np.ndarray:
+def low_rank(n: int = 400, d: int = 60, noise: float = 0.01) -> Array:
     rng = np.random.default_rng(0)
     inside = rng.normal(size=(n, 10)) * np.linspace(3.0, 1.0, 10)
     z = inside @ rng.normal(size=(10, d)) + noise * rng.normal(size=(n, d))
-    return (z - z.mean(axis=0)).astype(np.float32)
+    centered: Array = (z - z.mean(axis=0)).astype(np.float32)
+    return centered
 
 
 def test_spans_what_scikit_learns_components_span() -> None:
