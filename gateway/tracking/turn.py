@@ -8,7 +8,7 @@ import numpy as np
 
 from models.batch import Array
 
-_BURST_S = 1.0  # of the rate that may have been saved up
+_BURST_S = 5.0  # of the rate that may have been saved up
 
 
 class Turn:

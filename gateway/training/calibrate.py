@@ -96,7 +96,7 @@ def _calibrate(
     for index, stage in enumerate(fitted.stages):
         draft.add_stage(index, stage)
     draft.add_arrays("calibrated.npz", {"statistic": fitted.policy.calibrated})
-    known = queries.fit(settings, prepared, draft)
+    known = queries.fit(name, settings, prepared, draft)
     measured = measure(fitted, prepared.backend, purifiers, prepared.read("check"), progress)
     if selection is not None and learning.written:  # as the config will have it
         stated = stated.model_copy(update={"chain": selection.stages, "selects": False})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from detectors.base import Unsuitable
 from gateway import smoothing
 from gateway.chain import Chain, PurifyStep, Stage
 from gateway.config import Config, EndpointConfig, StageConfig
-from gateway.disclosure import AnswerPolicy, Disclosure
+from gateway.disclosure import Disclosure
 from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
 from gateway.policy import OPEN, Policy
@@ -115,8 +115,7 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     )
     _refuse_unsmooth(name, endpoint, _resolved(bundle), backend)
     spec = _resolved(bundle)
-    told = _disclosure(name, endpoint, endpoint.answers, spec, backend)
-    coarse = _disclosure(name, endpoint, queries.coarsened(endpoint), spec, backend)
+    told, coarse = _disclosure(name, endpoint, spec, backend), queries.coarse(name, endpoint, spec, backend)
     return Endpoint(name, endpoint, chain, info, told, coarse, queries.load(name, endpoint, bundle, backend.spec))
 
 
@@ -125,11 +124,9 @@ def _resolved(bundle: Bundle) -> ModelSpec:
     return spec
 
 
-def _disclosure(
-    name: str, endpoint: EndpointConfig, policies: Sequence[AnswerPolicy], spec: ModelSpec, backend: ModelBackend
-) -> Disclosure | None:
+def _disclosure(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
     try:
-        return Disclosure.of(policies, spec.outputs, backend.outputs)
+        return Disclosure.of(endpoint.answers, spec.outputs, backend.outputs)
     except OperatorError as error:
         raise OperatorError(f"endpoints.{name}.{error}") from None
 

@@ -8,18 +8,20 @@ from detectors.base import Unsuitable
 from detectors.queries.likeness import Likeness
 from detectors.queries.memory import Bounds, QueryMemory
 from gateway.config import EndpointConfig
-from gateway.disclosure import AnswerPolicy, Disclosure, LabelsOnly
+from gateway.disclosure import Disclosure, LabelsOnly
 from gateway.errors import BundleError, OperatorError
 from gateway.training.bundle import RETRY, Bundle, Draft
 from gateway.training.prepare import Prepared
+from models.backend import ModelBackend
 from models.batch import Array, InputSpec
+from models.specs import ModelSpec
 
 FILE = "queries.npz"
 _TRIED = 4000  # honest rows that are asked to measure how often callers would be marked
 _CALLERS = 50
 
 
-def fit(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> tuple[str, ...]:
+def fit(name: str, settings: EndpointConfig, prepared: Prepared, draft: Draft) -> tuple[str, ...]:
     """Writes what is known of honest queries into the draft; what a person should know of it.
 
     Raises:
@@ -27,14 +29,14 @@ def fit(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> tuple[str
     """
     if settings.queries is None:
         return ()
-    if "coarsen" in settings.queries.steps:
-        Disclosure.of(coarsened(settings), prepared.spec.outputs, prepared.backend.outputs)  # refuses what serve would
     spec = prepared.backend.spec
+    coarse(name, settings, prepared.spec, prepared.backend)  # refuses what serve would
     x = np.concatenate([prepared.read(part).batch.x for part in ("reference", "rank") if part in prepared.parts])
     try:
         likeness = Likeness.fit(x, spec, settings.seed)
     except Unsuitable as error:
-        raise OperatorError(f"queries: {str(error).removeprefix('queries: ')}") from error
+        why = str(error).removeprefix("queries: ")
+        raise OperatorError(f"endpoints.{name}.queries: {why}") from error
     draft.add_arrays(FILE, likeness.to_arrays())
     return (_tried(likeness, prepared.read("check").batch.x, settings),)
 
@@ -53,11 +55,19 @@ def load(name: str, endpoint: EndpointConfig, bundle: Bundle, spec: InputSpec) -
     return Likeness.from_arrays(arrays, spec)
 
 
-def coarsened(endpoint: EndpointConfig) -> tuple[AnswerPolicy, ...]:
-    """What a marked principal sees of the model's classes: () where nobody's answers are coarsened."""
+def coarse(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
+    """What a marked principal sees of the model's classes; None where nobody's answers are coarsened.
+
+    Raises:
+        OperatorError: the model has no classes, or another output tells what it hides.
+    """
     if endpoint.queries is None or "coarsen" not in endpoint.queries.steps:
-        return ()
-    return (*endpoint.answers, LabelsOnly())
+        return None
+    try:
+        return Disclosure.of((*endpoint.answers, LabelsOnly()), spec.outputs, backend.outputs)
+    except OperatorError as error:
+        why = str(error).removeprefix("answers: ")
+        raise OperatorError(f"endpoints.{name}.queries.steps: coarsen: {why}") from None
 
 
 def _tried(likeness: Likeness, x: Array, settings: EndpointConfig) -> str:

@@ -1,0 +1,63 @@
+"""A calibrated MNIST endpoint served as anybody would, several times: each with a memory of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.data import Labeled
+from benchmarks.queries.caller import NAMED
+from gateway import configfile
+from gateway.demo.server import serving
+from gateway.training.calibrate import calibrate
+
+ALONE = "digits"  # compares a principal with itself only
+CLEAN = "clean"  # as an operator would have it, but all rows are looked at
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the endpoints are served, and where they keep their state and bundles."""
+
+    port: int
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.folder / "state"
+
+
+@contextmanager
+def served(folder: Path, model: Path, reference: Labeled, holdout: Labeled, crowds: Sequence[str]) -> Iterator[Place]:
+    """The endpoints, ready. `crowds` are endpoints that compare principals with each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reference.save(folder / "reference.npz")
+    holdout.save(folder / "holdout.npz")
+    config = folder / "watchgate.yaml"
+    settings = {ALONE: "everybody: 0", CLEAN: "rows_per_second: 100000"} | dict.fromkeys(crowds, "everybody: 4096")
+    lines = [_endpoint(name, model, each) for name, each in settings.items()]
+    trusted = f"principal: {{header: {NAMED}, trusted: [127.0.0.1]}}"
+    config.write_text("\n".join(["endpoints:", *lines, "state: {path: state}", trusted, ""]))
+    for name in settings:
+        calibrate(configfile.read(config, need_files=True), name)
+    port = _free_port()
+    with serving(config, port, folder / "server.log"):
+        yield Place(port, folder)
+
+
+def _endpoint(name: str, model: Path, queries: str) -> str:
+    return (
+        f"  {name}:\n    model: {{kind: onnx, path: {model}, input: {{bounds: [0, 1]}}}}\n"
+        f"    reference: reference.npz\n    holdout: holdout.npz\n"
+        f"    queries: {{steps: [flag], {queries}}}\n"
+    )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
