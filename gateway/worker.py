@@ -61,7 +61,7 @@ class Worker:
         endpoints = load_endpoints(config)
         threadpool_limits(1)  # spinning BLAS threads cost other workers more than they give this one
         self._recorder = open_recorder(config, [endpoint.info for endpoint in endpoints.values()])
-        self._tracker = open_tracker(config, endpoints)
+        self._tracker = open_tracker(config, endpoints, workers())
         if self._tracker is not None:
             self._tracker.start()
         self.app = app.build(config, endpoints, self._recorder, self._tracker)

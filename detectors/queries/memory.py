@@ -74,8 +74,18 @@ class _Rows:
             self.reasons[row] = self.reasons[row] or reason
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """New rows as other memories can learn them: whose each is, digests (n,) uint64 and signatures (n, d) float32."""
+
+    names: tuple[str, ...]
+    digests: Array
+    z: Array
+
+
 class QueryMemory:
-    """Remembers queries and compares new ones with them. `pooled` and `hashed` say which signatures are used.
+    """Remembers queries and compares new ones with them. `pooled` and `hashed` say which signatures are used;
+    with `told`, pooled signatures are kept for `fresh`, to be learned by other memories of the same secret.
 
     The caller asked longest ago is forgotten first when all together take more than `bounds.nbytes`.
     """
@@ -88,6 +98,7 @@ class QueryMemory:
         *,
         pooled: bool = True,
         hashed: bool = True,
+        told: bool = False,
     ) -> None:
         self._likeness = likeness
         self._secret = hashlib.sha256(secret).digest()
@@ -100,6 +111,7 @@ class QueryMemory:
         self._everybody = Ring(max(1, self._bounds.everybody), self._width)
         self._named = 0
         self._nbytes = 0
+        self._told: list[Asked] | None = [] if told and pooled else None
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -122,6 +134,30 @@ class QueryMemory:
         self._forget()
         return told
 
+    def fresh(self) -> list[Asked]:
+        """The new rows since it was last called."""
+        if not self._told:
+            return []
+        found, self._told = self._told, []
+        return found
+
+    def learn(self, asked: Asked, now: float) -> None:
+        """Remembers rows that were compared elsewhere."""
+        if asked.z.shape[1:] != (self._width,):
+            return
+        callers = [self._caller(name) for name in asked.names]
+        new = self._new(callers, asked.digests, now - self._bounds.seconds)
+        numbers = np.array([caller.number for caller in callers], dtype=np.int32)
+        step = min(_CHUNK, self._bounds.rows)
+        for start in range(0, len(new), step):
+            part = new[start : start + step]
+            known = [callers[row] for row in part]
+            self._remember(_Rows(known, asked.digests[part], numbers[part], []), asked.z[part], now)
+            if self._bounds.everybody:
+                some = np.array(part)[~self._everybody.has(asked.digests[part])]
+                self._everybody.add(asked.z[some], asked.digests[some], numbers[some], now)
+        self._forget()
+
     def forget(self, name: str) -> None:
         """Forgets a caller's own queries; those of everybody stay."""
         caller = self._callers.pop(name, None)
@@ -142,6 +178,8 @@ class QueryMemory:
             units = self._likeness.units(z) ** 2
             self._others(rows, z, units, now)
             self._own(rows, z, units, now)
+            if self._told is not None:
+                self._told.append(Asked(tuple(caller.name for caller in callers), digests, z))
         else:
             self._remember(rows, z, now)
         self._hashed(rows, x, now, since)

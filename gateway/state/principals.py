@@ -7,7 +7,7 @@ Marks add up: every worker adds the like queries that it saw.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from gateway.errors import OperatorError
 from gateway.state.store import StoreError
 
 FILE = "principals.db"
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x57475052  # "WGPR"
 _BUSY_S = 2.0
 _MOST = 10_000  # principals whose numbers are kept
+_SHARED_NS = 60 * 10**9  # how long rows that workers tell each other are kept
 _TABLES = (
-    """CREATE TABLE principal_marks (
+    """CREATE TABLE IF NOT EXISTS principal_marks (
         principal TEXT PRIMARY KEY,
         endpoint TEXT NOT NULL,
         reason TEXT NOT NULL,
@@ -28,12 +29,19 @@ _TABLES = (
         since_ns INTEGER NOT NULL,
         until_ns INTEGER NOT NULL
     ) WITHOUT ROWID""",
-    """CREATE TABLE principal_queries (
+    """CREATE TABLE IF NOT EXISTS principal_queries (
         principal TEXT PRIMARY KEY,
         queries INTEGER NOT NULL,
         last_ns INTEGER NOT NULL
     ) WITHOUT ROWID""",
-    "CREATE INDEX principal_queries_by_time ON principal_queries (last_ns)",
+    "CREATE INDEX IF NOT EXISTS principal_queries_by_time ON principal_queries (last_ns)",
+    """CREATE TABLE IF NOT EXISTS shared_queries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        worker TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        asked BLOB NOT NULL
+    )""",
 )
 
 
@@ -129,6 +137,39 @@ class PrincipalStore:
         rows = self._db.execute("SELECT principal, queries FROM principal_queries ORDER BY last_ns DESC, principal")
         return dict(rows.fetchall())
 
+    def share(self, worker: str, asked: Sequence[tuple[str, bytes]], now_ns: int) -> None:
+        """Tells the other workers what was asked: endpoint and packed rows.
+
+        Raises:
+            StoreError: try again later; nothing was told.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM shared_queries WHERE at_ns < ?", (now_ns - _SHARED_NS,))
+            self._db.executemany(
+                "INSERT INTO shared_queries (worker, endpoint, at_ns, asked) VALUES (?, ?, ?, ?)",
+                [(worker, endpoint, now_ns, packed) for endpoint, packed in asked],
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise StoreError(str(exc)) from exc
+
+    def shared(self, worker: str, after: int) -> list[tuple[int, str, bytes]]:
+        """Number, endpoint and packed rows that other workers told after the number `after`.
+
+        Raises:
+            StoreError: try again later.
+        """
+        try:
+            return self._db.execute(
+                "SELECT seq, endpoint, asked FROM shared_queries WHERE seq > ? AND worker != ? ORDER BY seq",
+                (after, worker),
+            ).fetchall()
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
+
     def lift(self, principal: str) -> bool:
         """Takes the mark off; whether there was one."""
         try:
@@ -156,7 +197,7 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
             raise OperatorError(f"{file}: expected watchgate's principals, found another SQLite database")
         if version > VERSION:
             raise OperatorError(f"{file}: expected version {VERSION} or older, found {version}: a later watchgate's")
-        if not tables:
+        if version < VERSION:
             for statement in _TABLES:
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION}")

@@ -11,11 +11,14 @@ from gateway.errors import OperatorError
 from gateway.state.principals import PrincipalStore
 from gateway.state.store import StoreError
 from gateway.tracking.secret import secret
+from gateway.tracking.sharing import Sharing
 from gateway.tracking.tracker import Tracker
 
 
-def open_tracker(config: Config, endpoints: Mapping[str, Endpoint]) -> Tracker | None:
+def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int = 1) -> Tracker | None:
     """The tracker this config asks for, not started. The store is opened once, so that mistakes show before serving.
+
+    `workers` processes tell each other what was asked.
 
     Raises:
         OperatorError: the state folder can't be written, or holds what this release can't use.
@@ -35,6 +38,13 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint]) -> Tracker |
         assert likeness is not None  # loading refuses a bundle without it
         bounds = Bounds(each.rows, each.everybody, each.hours * 3600.0, each.max_bytes, each.similar)
         memories[name] = QueryMemory(
-            likeness, told, bounds, pooled="pooled" in each.signatures, hashed="hashes" in each.signatures
+            likeness,
+            told,
+            bounds,
+            pooled="pooled" in each.signatures,
+            hashed="hashes" in each.signatures,
+            told=workers > 1,
         )
-    return Tracker(memories, settings, lambda: PrincipalStore.open(path))
+    versions = {f"{name} {endpoints[name].info.version}": memory for name, memory in memories.items()}
+    sharing = Sharing(versions) if workers > 1 else None
+    return Tracker(memories, settings, lambda: PrincipalStore.open(path), sharing=sharing)

@@ -15,6 +15,7 @@ from gateway.telemetry.observation import Observation
 from gateway.tracking.intake import Intake
 from gateway.tracking.marks import Marks
 from gateway.tracking.settings import QueriesConfig
+from gateway.tracking.sharing import Sharing
 from gateway.tracking.turn import Turn
 from models.batch import Array
 
@@ -30,7 +31,7 @@ FLUSH_S = 1.0  # how old the numbers of queries may be
 class Tracker:
     """`observe` from the request path; everything else happens in a thread of its own.
 
-    `memories` and `settings` by endpoint; endpoints without them are passed over.
+    `memories` and `settings` by endpoint; endpoints without them are passed over. `sharing` is for several workers.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Tracker:
         settings: Mapping[str, QueriesConfig],
         open_store: Callable[[], PrincipalStore],
         clock: Callable[[], float] = time.time,
+        sharing: Sharing | None = None,
     ) -> None:
         self.marks = Marks()
         self.intake = Intake()
@@ -47,6 +49,7 @@ class Tracker:
         self._open_store = open_store
         self._store: PrincipalStore | None = None
         self._clock = clock
+        self._sharing = sharing
         self._counts: Counter[str] = Counter()
         self._queries: Counter[str] = Counter()  # not in the store yet
         self._fresh: dict[str, Mark] = {}  # not in the store yet
@@ -119,6 +122,7 @@ class Tracker:
             self._flush()
         if now - self._refreshed > REFRESH_S:
             self._refresh()
+            self._share()
 
     def _look(self, endpoint: str, names: list[str], x: Array) -> None:
         try:
@@ -158,6 +162,13 @@ class Tracker:
             return
         self._fresh, self._queries = {}, Counter()
         self._changes = -1
+
+    def _share(self) -> None:
+        try:
+            if self._sharing is not None:
+                self._sharing.exchange(self._opened(), self._clock())
+        except StoreError as exc:
+            self._failed(exc)
 
     def _refresh(self) -> None:
         """The marks of all workers. One that is gone before its time was lifted: its queries are forgotten."""

@@ -22,7 +22,8 @@ from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.tracking.intake import Intake
 from gateway.tracking.secret import FILE, secret
 from gateway.tracking.settings import QueriesConfig
-from gateway.tracking.tracker import Tracker
+from gateway.tracking.sharing import Sharing, pack, unpack
+from gateway.tracking.tracker import REFRESH_S, Tracker
 from gateway.tracking.turn import Turn
 from gateway.verdict import Judged
 from models.batch import Array, Batch, InputSpec
@@ -209,3 +210,51 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(OperatorError, match="found another SQLite database"):
         PrincipalStore.open(tmp_path)
+
+
+def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Path) -> None:
+    memories = [QueryMemory(likeness, b"s", told=True) for _ in range(2)]
+    settings = {"m": QueriesConfig()}
+    both = [
+        Tracker({"m": memory}, settings, lambda: PrincipalStore.open(tmp_path), sharing=Sharing({"m 1": memory}))
+        for memory in memories
+    ]
+    for each in both:
+        each.start()
+    noise = 0.001 * np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    for row, x in enumerate(ROWS[:1] + noise):
+        both[row % 2].observe(observation(x[None]))
+        until(lambda row=row: both[row % 2].stats()["new_rows"] == row // 2 + 1)  # type: ignore[misc]
+        time.sleep(2.2 * REFRESH_S)
+    until(lambda: all(each.marks.current.keys() == {"a"} for each in both))
+    assert [each.stats()["alike_rows"] for each in both] == [0, 1]
+    for each in both:
+        each.close()
+
+
+def test_a_row_resent_to_another_worker_counts_for_nothing(likeness: Likeness, tmp_path: Path) -> None:
+    one, other = (QueryMemory(likeness, b"s", told=True) for _ in range(2))
+    store = PrincipalStore.open(tmp_path)
+    sharings = [Sharing({"m": memory}) for memory in (one, other)]
+    for _ in range(6):
+        for memory in (one, other):
+            assert not memory.ask(["a"], ROWS[:1], 0.0)["a"].alike
+        for sharing in sharings:
+            sharing.exchange(store, 0.0)
+    store.close()
+
+
+def test_memories_that_share_find_what_one_would(likeness: Likeness) -> None:
+    noise = 0.3 * np.random.default_rng(1).normal(size=(30, 6)).astype(np.float32)
+    x = np.concatenate([ROWS[:1] + noise, ROWS[100:130]])[np.random.default_rng(2).permutation(60)]
+    alone = QueryMemory(likeness, b"s", hashed=False)
+    expected = [alone.ask(["a"], row[None], 0.0)["a"].alike for row in x]
+    pair = [QueryMemory(likeness, b"s", hashed=False, told=True) for _ in range(2)]
+    found = []
+    for number, row in enumerate(x):
+        here, there = pair[number % 2], pair[1 - number % 2]
+        found.append(here.ask(["a"], row[None], 0.0)["a"].alike)
+        for asked in here.fresh():
+            there.learn(unpack(pack(asked)), 0.0)
+    assert found == expected
+    assert any(found)
