@@ -23,7 +23,8 @@ def pictures(channels: int) -> Images:
 def table(n: int = 200) -> Images:
     random = np.random.default_rng(0)
     amounts = random.integers(1, 90, (n, 6))
-    return np.concatenate([amounts, random.integers(0, 5, (n, 8))], axis=1).astype(np.float32)
+    rows: Images = np.concatenate([amounts, random.integers(0, 5, (n, 8))], axis=1).astype(np.float32)
+    return rows
 
 
 @pytest.mark.parametrize("channels", [1, 3])
