@@ -1,7 +1,7 @@
 """How far the answer moves when a row goes through an autoencoder that was trained to keep the answers of honest rows.
 
 Vacanti, Van Looveren: Adversarial Detection and Correction by Matching Prediction Distributions (2020). The network
-adds to its input and is trained on noisy rows: that found far more than one with a bottleneck, in less time.
+here adds to its input and is trained on noisy rows, where theirs has a bottleneck.
 """
 
 from __future__ import annotations

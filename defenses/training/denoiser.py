@@ -72,7 +72,7 @@ def train(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a network gains little by a second thread, and loses tenfold where other work wants the cores too."""
+    """Threads of so small a network mostly wait for each other where other work wants the cores too."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
