@@ -12,6 +12,7 @@ from detectors.catalogue import AnyDetectorSpec
 from gateway.disclosure import AnyAnswerPolicy
 from gateway.principals.settings import PrincipalConfig
 from gateway.smoothing import Smoothing
+from gateway.tracking.driftconfig import DriftConfig
 from gateway.tracking.settings import QueriesConfig
 from models.specs import AnyModelSpec
 
@@ -128,6 +129,7 @@ class EndpointConfig(Strict):
     answers: tuple[AnyAnswerPolicy, ...] = ()  # in order; what of the model's classes callers don't see
     smoothing: Smoothing | None = None  # certificates on request; null: none
     queries: QueriesConfig | None = None  # memory of queries; null: none
+    drift: DriftConfig | None = None  # what is watched for drift; null: nothing
     limits: Limits = Limits()
     seed: int = 0
 

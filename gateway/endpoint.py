@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from detectors.drift.monitor import Monitor
 from detectors.queries.likeness import Likeness
 from gateway.chain import Chain
 from gateway.config import EndpointConfig
@@ -16,7 +17,7 @@ class Endpoint:
     """What serves POST /v2/models/<name>/infer: its config, its chain, and what its traces say of that chain.
 
     `disclosure` is what callers see of the model's answers; None: all. `coarse` is what a marked principal sees where
-    `queries` says so, `likeness` what it knows of honest queries.
+    `queries` says so, `likeness` what it knows of honest queries; `monitor` watches for drift where `drift` says so.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Endpoint:
     disclosure: Disclosure | None = None
     coarse: Disclosure | None = None
     likeness: Likeness | None = None
+    monitor: Monitor | None = None

@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.drift.arrays import prefixed, under
 from detectors.drift.bins import normal_scores
-from detectors.drift.cells import ABOVE, BELOW, INNER, MISSING, ORDERED, RARE
+from detectors.drift.cells import ABOVE, BELOW, HIDDEN, INNER, MISSING, ORDERED, RARE, SEEN
 from detectors.drift.encoder import Encoder
 from detectors.drift.fourier import ONE
 from detectors.drift.statistics.chi_square import chi_square
@@ -42,7 +42,7 @@ class Baseline:
     def fit(encoder: Encoder, series: Sequence[Array]) -> Baseline:
         """Of reference rows with these values, (n,) each, on the encoder's bins."""
         cells, waves = encoder.encode(series)
-        covariance = np.atleast_2d(np.cov(waves / ONE, rowvar=False)) * 2.0 / waves.shape[1]
+        covariance = np.atleast_2d(np.cov(waves[cells[:, 0] != HIDDEN] / ONE, rowvar=False)) * 2.0 / waves.shape[1]
         trace, square = float(np.trace(covariance)), float((covariance**2).sum())
         freedom = trace * trace / square if square > 0.0 else 0.0
         return Baseline.of(encoder, Sums.of(cells, waves), trace, freedom)
@@ -62,13 +62,13 @@ class Baseline:
         """(3 * series + 1,) int64: the kind of every deviation."""
         return np.append(np.repeat([SHIFT, SHAPE, OUTSIDE], self.series), JOINT)
 
-    def deviations(self, rows: Array, counts: Array, waves: Array) -> Array:
+    def deviations(self, counts: Array, waves: Array) -> Array:
         """(..., 3 * series + 1) float64 in standard errors, unsigned.
 
-        Of windows that have `rows` (...), `counts` (..., series, cells) and `waves` (..., waves).
+        Of windows that have `counts` (..., series, cells) and `waves` (..., waves).
         """
         moved = location(self.sums.counts[:, ORDERED], counts[..., ORDERED], self.scores[:, ORDERED])
-        parts = [np.abs(moved), self._shape(counts), self._outside(rows, counts), self._joint(rows, waves)[..., None]]
+        parts = [np.abs(moved), self._shape(counts), self._outside(counts), self._joint(counts, waves)]
         return np.concatenate(parts, axis=-1)
 
     def _shape(self, counts: Array) -> Array:
@@ -77,19 +77,20 @@ class Baseline:
         found = deviate(chi_square(reference, counts[..., INNER]), freedom)
         return np.asarray(np.maximum(found, 0.0))
 
-    def _outside(self, rows: Array, counts: Array) -> Array:
-        n, m = self.sums.rows, np.asarray(rows)[..., None]
+    def _outside(self, counts: Array) -> Array:
+        n, m = _seen(self.sums.counts), _seen(counts)
         beside = [_beside(of) for of in (self.sums.counts, counts)]
         missing = [of[..., MISSING] for of in (self.sums.counts, counts)]
         found = [np.abs(excess(reference, n, window, m)) for reference, window in (beside, missing)]
         return np.asarray(np.maximum(*found))
 
-    def _joint(self, rows: Array, waves: Array) -> Array:
+    def _joint(self, counts: Array, waves: Array) -> Array:
+        """(..., 1): the first series has all rows whose waves were added."""
+        n, m = (_seen(of[..., 0, :]) for of in (self.sums.counts, counts))
         if self.freedom <= 0.0:
-            return np.zeros(np.shape(rows))
-        n, m = float(self.sums.rows), np.maximum(np.asarray(rows, dtype=np.float64), 1.0)
-        found = mmd(self.sums.waves / ONE, np.array(n), waves / ONE, m) / (1.0 / n + 1.0 / m)
-        return np.asarray(np.maximum(deviate(found / self.trace * self.freedom, self.freedom), 0.0))
+            return np.zeros((*m.shape, 1))
+        found = mmd(self.sums.waves / ONE, n, waves / ONE, m) / (1.0 / np.maximum(n, 1) + 1.0 / np.maximum(m, 1))
+        return np.asarray(np.maximum(deviate(found / self.trace * self.freedom, self.freedom), 0.0)[..., None])
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
@@ -101,6 +102,11 @@ class Baseline:
         """The baseline that `to_arrays` wrote."""
         trace, freedom = map(float, arrays["noise"])
         return Baseline(Sums.from_arrays(under("sums", arrays)), arrays["scores"], trace, freedom)
+
+
+def _seen(counts: Array) -> Array:
+    """Rows whose value was looked at."""
+    return np.asarray(counts[..., SEEN].sum(axis=-1))
 
 
 def _beside(counts: Array) -> Array:

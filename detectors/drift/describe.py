@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.drift.baseline import Baseline
-from detectors.drift.cells import ABOVE, BELOW, INNER, MISSING, ORDERED, RARE
+from detectors.drift.cells import ABOVE, BELOW, INNER, MISSING, ORDERED, RARE, SEEN
 from detectors.drift.statistics.chi_square import chi_square
 from detectors.drift.statistics.jensen_shannon import jensen_shannon
 from detectors.drift.statistics.kolmogorov_smirnov import kolmogorov_smirnov
@@ -45,7 +45,7 @@ def describe(names: tuple[str, ...], baseline: Baseline, sums: Sums) -> tuple[De
     measures: list[Array] = [
         location(reference[:, ORDERED], window[:, ORDERED], baseline.scores[:, ORDERED]),
         *(measure(*inner) for measure in (psi, jensen_shannon, kolmogorov_smirnov, wasserstein, chi_square)),
-        *(window[:, cell] / np.maximum(sums.rows, 1) for cell in (BELOW, ABOVE, RARE, MISSING)),
+        *(window[:, cell] / np.maximum(window[:, SEEN].sum(axis=1), 1) for cell in (BELOW, ABOVE, RARE, MISSING)),
     ]
     table = np.stack(measures, axis=1)
     return tuple(Description(name, *map(float, row)) for name, row in zip(names, table, strict=False))

@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.drift.arrays import prefixed, under
 from detectors.drift.bins import Bins, normal_scores
+from detectors.drift.cells import HIDDEN
 from detectors.drift.fourier import Fourier
 from detectors.drift.outputs import OUTPUTS, output_series
 from detectors.drift.projection import Projection
@@ -25,7 +26,8 @@ class Rows:
     """n rows as the tracker sees them: what it lacks is None, and the same for all rows of an endpoint.
 
     `columns` (n, d) are a table's values or the penultimate features of images and series, `logits` (n, classes) the
-    model's answer, `flagged` (n,) whether the chain flagged or rejected the row.
+    model's answer, `flagged` (n,) whether the chain flagged or rejected the row: all else of such a row is left out, so
+    that an attack doesn't look like drift, nor drift hide in it.
     """
 
     columns: Array | None = None
@@ -67,13 +69,15 @@ class Encoder:
         if not series:
             raise ValueError("there is nothing to track: no columns, no features and no outputs")
         names = (*_names(len(tracked), projection, columns), *outputs)
-        bins = Bins.fit(series)
-        cells = bins(series)
+        bins = _bins(names, series)
+        cells = _hidden(names, series, bins(series))
         return Encoder(names, bins, Fourier.fit(_scores(cells), cells, seed), projection)
 
-    def rebinned(self, bins: Bins, cells: Array) -> Encoder:
-        """The same series on other bins, fitted to rows of these `cells` (n, series); waves keep frequencies."""
-        return replace(self, bins=bins, fourier=self.fourier.with_scores(_scores(cells)))
+    def refitted(self, series: Sequence[Array]) -> Encoder:
+        """The same series with bins at the quantiles of these values; waves keep their frequencies."""
+        bins = _bins(self.names, series)
+        scores = _scores(_hidden(self.names, series, bins(series)))
+        return replace(self, bins=bins, fourier=self.fourier.with_scores(scores))
 
     def series(self, rows: Rows) -> list[Array]:
         """The values of every series, (n,) float64 each."""
@@ -82,8 +86,8 @@ class Encoder:
 
     def encode(self, series: Sequence[Array]) -> tuple[Array, Array]:
         """Cells (n, series) and waves (n, waves) of rows with these values, int64."""
-        cells = self.bins(series)
-        return cells, self.fourier(cells)
+        cells = _hidden(self.names, series, self.bins(series))
+        return cells, np.where(cells[:, :1] == HIDDEN, 0, self.fourier(cells))
 
     def sums(self, rows: Rows) -> Sums:
         """What these rows add."""
@@ -115,6 +119,20 @@ class Encoder:
             Fourier.from_arrays(under("fourier", arrays)),
             Projection.from_arrays(projection) if projection else None,
         )
+
+
+def _bins(names: Sequence[str], series: Sequence[Array]) -> Bins:
+    """Bins of reference values; those of flagged rows are left out, but for how many there are."""
+    if names[-1] != FLAGGED:
+        return Bins.fit(series)
+    allowed = series[-1] == 0.0
+    return Bins.fit([*(values[allowed] for values in series[:-1]), series[-1]])
+
+
+def _hidden(names: Sequence[str], series: Sequence[Array], cells: Array) -> Array:
+    if names[-1] == FLAGGED:
+        cells[series[-1] != 0.0, :-1] = HIDDEN
+    return cells
 
 
 def _scores(cells: Array) -> Array:

@@ -97,7 +97,7 @@ class Monitor:
         return tuple(readings)
 
     def _deviations(self, sums: Sums) -> Array:
-        return self.baseline.deviations(np.array(sums.rows), sums.counts, sums.waves)
+        return self.baseline.deviations(sums.counts, sums.waves)
 
     def _columns(self) -> list[list[int]]:
         """Which deviations are of each series; the last, of all together, has one."""

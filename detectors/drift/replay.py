@@ -38,8 +38,7 @@ def largest_deviations(baseline: Baseline, schedule: Schedule, counts: Array, wa
         span = rows // schedule.step_rows
         if span > steps:
             continue
-        full = np.full(steps - span + 1, rows)
-        found = baseline.deviations(full, counts[span:] - counts[:-span], waves[span:] - waves[:-span])
+        found = baseline.deviations(counts[span:] - counts[:-span], waves[span:] - waves[:-span])
         for kind in range(len(KINDS)):
             largest[span - 1 :, kind, index] = found[:, kinds == kind].max(axis=1)
     return largest

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.drift.baseline import Baseline
-from detectors.drift.bins import Bins
 from detectors.drift.encoder import Encoder
 from detectors.drift.replay import largest_deviations, levels, step_sums
 from detectors.drift.schedule import Schedule
@@ -55,10 +54,8 @@ def _reference(
     """The baseline of as many rows drawn anew, and all rows on its bins: their cells and waves, (n, ...) each."""
     n = values.shape[1]
     drawn = rng.integers(n, size=n)
-    bins = Bins.fit(list(values[:, drawn]))
-    cells = bins(list(values))
-    again = encoder.rebinned(bins, cells[drawn])
-    waves = again.fourier(cells)
+    again = encoder.refitted(list(values[:, drawn]))
+    cells, waves = again.encode(list(values))
     made = Baseline.of(again, Sums.of(cells[drawn], waves[drawn]), baseline.trace, baseline.freedom)
     return made, cells, waves.astype(np.int32)
 

@@ -18,7 +18,7 @@ from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.telemetry.observation import ChainInfo, StageInfo
-from gateway.training import queries
+from gateway.training import drift, queries
 from gateway.training.bundle import RETRY, Bundle, sha256
 from models.backend import ModelBackend
 from models.errors import ModelError
@@ -116,7 +116,8 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     _refuse_unsmooth(name, endpoint, _resolved(bundle), backend)
     spec = _resolved(bundle)
     told, coarse = _disclosure(name, endpoint, spec, backend), queries.coarse(name, endpoint, spec, backend)
-    return Endpoint(name, endpoint, chain, info, told, coarse, queries.load(name, endpoint, bundle, backend.spec))
+    likeness, monitor = queries.load(name, endpoint, bundle, backend.spec), drift.load(name, endpoint, bundle)
+    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor)
 
 
 def _resolved(bundle: Bundle) -> ModelSpec:

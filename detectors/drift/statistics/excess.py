@@ -7,7 +7,7 @@ import numpy as np
 from models.batch import Array
 
 
-def excess(reference: Array, reference_rows: Array | int, window: Array, window_rows: Array | int) -> Array:
+def excess(reference: Array, reference_rows: Array, window: Array, window_rows: Array) -> Array:
     """(...) float64, signed: a difference of square roots of counts, whose spread hardly depends on them.
 
     Anscombe: The Transformation of Poisson, Binomial and Negative-Binomial Data (1948).

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
 
-from detectors.drift.cells import MISSING
+from detectors.drift.cells import HIDDEN, MISSING, SEEN
 from detectors.drift.encoder import Encoder, Rows
 from detectors.drift.fourier import ONE
 from detectors.drift.outputs import output_series
@@ -37,9 +39,11 @@ def test_nothing_to_track_is_refused() -> None:
 
 def test_a_missing_value_is_counted_and_a_row_of_features_with_one_has_no_components() -> None:
     rows = drifting.rows(500, 0)
-    cells, _ = Encoder.fit(rows).encode(Encoder.fit(rows).series(rows))
+    encoder = Encoder.fit(rows)
     assert rows.columns is not None
-    assert ((cells[:, 2] == MISSING) == np.isnan(rows.columns[:, 2])).all()
+    assert rows.flagged is not None
+    cells, _ = encoder.encode(encoder.series(rows))
+    assert ((cells[:, 2] == MISSING) == (np.isnan(rows.columns[:, 2]) & ~rows.flagged)).all()
     features = np.random.default_rng(0).normal(size=(300, 8))
     projection = Projection.fit(features)
     features[3, 2] = np.nan
@@ -70,7 +74,7 @@ def test_components_are_those_of_the_singular_values() -> None:
 
 
 def test_waves_estimate_a_gaussian_kernel_of_the_scores() -> None:
-    rows = drifting.rows(2000, 0)
+    rows = replace(drifting.rows(2000, 0), flagged=None)
     encoder = Encoder.fit(rows)
     cells, waves = encoder.encode(encoder.series(rows))
     picked = encoder.fourier.scores[np.arange(len(encoder.names)), cells] / 2**8
@@ -89,3 +93,25 @@ def test_survives_arrays() -> None:
         again = Encoder.from_arrays(encoder.to_arrays())
         assert again.names == encoder.names
         assert again.sums(rows) == encoder.sums(rows)
+
+
+def test_a_flagged_row_counts_as_flagged_and_nowhere_else() -> None:
+    rows = drifting.rows(1000, 0)
+    assert rows.flagged is not None
+    encoder = Encoder.fit(rows)
+    sums = encoder.sums(rows)
+    allowed = encoder.sums(rows.take(~rows.flagged))
+    flagged = int(rows.flagged.sum())
+    assert (sums.waves == allowed.waves).all()
+    assert (sums.counts[:-1, SEEN] == allowed.counts[:-1, SEEN]).all()
+    assert (sums.counts[:-1, HIDDEN] == flagged).all()
+    assert sums.counts[-1, 1:3].tolist() == [1000 - flagged, flagged]
+
+
+def test_attacks_that_are_flagged_do_not_move_the_other_series() -> None:
+    monitor = drifting.monitor()
+    honest = drifting.rows(400, 3)
+    attack = replace(drifting.rows(100, 4, shift=9.0), flagged=np.ones(100, dtype=bool))
+    sums = monitor.encoder.sums(honest) + monitor.encoder.sums(attack)
+    started = [reading.series for reading in monitor.fold(monitor.start(), 0, sums).started]
+    assert started == ["flagged"]

@@ -55,5 +55,5 @@ def test_bytes_that_are_no_sums_are_refused(data: bytes, says: str) -> None:
 
 
 def test_a_vector_too_short_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected at least 61 numbers for 3 series, found 5"):
+    with pytest.raises(ValueError, match="expected at least 64 numbers for 3 series, found 5"):
         Sums.from_vector(np.zeros(5), 3)

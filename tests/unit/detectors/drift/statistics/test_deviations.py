@@ -47,14 +47,14 @@ def test_location_without_rows_or_spread_tells_nothing() -> None:
 def test_excess_is_about_standard_normal_without_drift(share: float) -> None:
     rng = np.random.default_rng(0)
     reference, window = rng.binomial(5000, share, 20_000), rng.binomial(1000, share, 20_000)
-    found = excess(reference, 5000, window, 1000)
+    found = excess(reference, np.array(5000), window, np.array(1000))
     assert abs(float(found.mean())) < 0.3
     assert 0.7 < float(found.std()) < 1.1
 
 
 def test_one_row_of_a_kind_never_seen_is_no_excess_and_ten_are() -> None:
-    assert float(excess(np.array(0), 5000, np.array(1), 50)) < 2.0
-    assert float(excess(np.array(0), 5000, np.array(10), 50)) > 4.0
+    assert float(excess(np.array(0), np.array(5000), np.array(1), np.array(50))) < 2.0
+    assert float(excess(np.array(0), np.array(5000), np.array(10), np.array(50))) > 4.0
 
 
 def test_mmd_is_the_squared_distance_of_means_and_estimates_a_gaussian_kernel_s() -> None:
