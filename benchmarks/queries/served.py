@@ -16,6 +16,9 @@ from gateway.training.calibrate import calibrate
 
 ALONE = "digits"  # compares a principal with itself only
 CLEAN = "clean"  # as an operator would have it, but all rows are looked at
+USUAL = "usual"  # as an operator would have it
+PLAIN = "plain"  # remembers nothing
+_QUERIES = {ALONE: "everybody: 0", CLEAN: "rows_per_second: 100000", USUAL: "everybody: 4096", PLAIN: None}
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,20 @@ class Place:
 
 
 @contextmanager
-def served(folder: Path, model: Path, reference: Labeled, holdout: Labeled, crowds: Sequence[str]) -> Iterator[Place]:
-    """The endpoints, ready. `crowds` are endpoints that compare principals with each other."""
+def served(
+    folder: Path,
+    model: Path,
+    reference: Labeled,
+    holdout: Labeled,
+    crowds: Sequence[str],
+    usual: Sequence[str] = (ALONE, CLEAN),
+) -> Iterator[Place]:
+    """The endpoints, ready. `crowds` are more that compare principals with each other."""
     folder.mkdir(parents=True, exist_ok=True)
     reference.save(folder / "reference.npz")
     holdout.save(folder / "holdout.npz")
     config = folder / "watchgate.yaml"
-    settings = {ALONE: "everybody: 0", CLEAN: "rows_per_second: 100000"} | dict.fromkeys(crowds, "everybody: 4096")
+    settings = {name: _QUERIES[name] for name in usual} | dict.fromkeys(crowds, _QUERIES[USUAL])
     lines = [_endpoint(name, model, each) for name, each in settings.items()]
     trusted = f"principal: {{header: {NAMED}, trusted: [127.0.0.1]}}"
     config.write_text("\n".join(["endpoints:", *lines, "state: {path: state}", trusted, ""]))
@@ -49,11 +59,12 @@ def served(folder: Path, model: Path, reference: Labeled, holdout: Labeled, crow
         yield Place(port, folder)
 
 
-def _endpoint(name: str, model: Path, queries: str) -> str:
+def _endpoint(name: str, model: Path, queries: str | None) -> str:
+    remembered = "" if queries is None else f"    queries: {{steps: [flag], {queries}}}\n"
     return (
         f"  {name}:\n    model: {{kind: onnx, path: {model}, input: {{bounds: [0, 1]}}}}\n"
         f"    reference: reference.npz\n    holdout: holdout.npz\n"
-        f"    queries: {{steps: [flag], {queries}}}\n"
+        f"{remembered}"
     )
 
 

@@ -25,7 +25,7 @@ class QueriesConfig(BaseModel):
     everybody: Annotated[int, Field(ge=0, le=65_536)] = 4096
     hours: Annotated[float, Field(gt=0)] = 24.0
     max_bytes: Annotated[int, Field(ge=2**20)] = 2**26
-    rows_per_second: Annotated[float, Field(gt=0)] = 200.0  # a worker looks at; beyond it, every principal at a share
+    rows_per_second: Annotated[float, Field(gt=0)] = 100.0  # a worker looks at; beyond it, every principal at a share
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = ("slow", "refuse")
     escalate_after: Annotated[int, Field(ge=1)] = 10
     mark_minutes: Annotated[float, Field(gt=0)] = 60.0

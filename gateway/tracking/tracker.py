@@ -22,6 +22,7 @@ from models.batch import Array
 logger = logging.getLogger("watchgate.tracking")
 
 PAUSE_S = 0.005  # between turns: a lone attacker is marked in this time, and a busy gateway is woken no more often
+BUSY_PAUSE_S = 0.1  # where there is more than may be looked at: many rows at once are cheaper
 BREATH_S = 1e-4  # the interpreter lock is given up between chunks, or a request would wait for it
 CHUNK = 16  # rows looked at without a breath
 REFRESH_S = 0.25  # how old the marks of other workers may be
@@ -96,8 +97,8 @@ class Tracker:
 
     def _run(self) -> None:
         while not self._closing:
-            self._step(self.intake.take(REFRESH_S))
-            time.sleep(PAUSE_S)
+            left_out = self._step(self.intake.take(REFRESH_S))
+            time.sleep(BUSY_PAUSE_S if left_out else PAUSE_S)
         while waiting := self.intake.take(0.0):
             if time.monotonic() >= self._deadline:
                 self._counts["unsampled_rows"] += sum(len(x) for _, _, x in waiting)
@@ -107,7 +108,8 @@ class Tracker:
         if self._store is not None:
             self._store.close()
 
-    def _step(self, waiting: list[tuple[str, str, Array]]) -> None:
+    def _step(self, waiting: list[tuple[str, str, Array]]) -> int:
+        """Looks at what may be looked at; how many rows were left out."""
         for endpoint, principal, x in waiting:
             self._counts["rows"] += len(x)
             self._queries[principal] += len(x)
@@ -123,6 +125,7 @@ class Tracker:
         if now - self._refreshed > REFRESH_S:
             self._refresh()
             self._share()
+        return left_out
 
     def _look(self, endpoint: str, names: list[str], x: Array) -> None:
         try:

@@ -1,0 +1,114 @@
+"""`python -m benchmarks.queries.throughput`: what remembering queries costs a busy endpoint, beside one without."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.data import CACHE, ROOT, DataMissing, Images, mnist
+from benchmarks.mnist_model import trained
+from benchmarks.queries.served import ALONE, PLAIN, USUAL, served
+from benchmarks.serving.client import Burst, Order
+from benchmarks.tables import RESULTS, table, write
+
+CONNECTIONS = 16
+PACKAGES = ("onnxruntime", "numpy")
+
+
+def main() -> int:
+    """Status 2 where the data set is absent."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries.throughput", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two short rounds: shows that all works, measures little")
+    quick = parser.parse_args().quick
+    try:
+        train, test = mnist()
+    except DataMissing as missing:
+        print(missing, file=sys.stderr)
+        return 2
+    facts = machine.facts(PACKAGES)
+    folder = CACHE / "queries-throughput"
+    bursts: dict[str, list[Burst]] = {PLAIN: [], USUAL: []}
+    with served(
+        folder, trained(train).onnx, train.part(0, 6000), test.part(0, 5000), [], (ALONE, PLAIN, USUAL)
+    ) as place:
+        requests = {name: written(folder / "requests" / name, name, train.x[10_000:26_000]) for name in bursts}
+        for number in range(2 if quick else 6):
+            for name in sorted(bursts, reverse=bool(number % 2)):
+                order = Order(place.port, CONNECTIONS, 0.5, 1.0 if quick else 5.0, str(requests[name]), ())
+                bursts[name].append(driven(order))
+    print(keep(bursts, facts, CACHE / "results" if quick else RESULTS, quick).read_text())
+    return 0
+
+
+def written(folder: Path, endpoint: str, x: Images) -> Path:
+    """One request a row, all different, ready to be sent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, row in enumerate(x):
+        tensor = {"name": "image", "datatype": "FP32", "shape": [1, 1, 28, 28]}
+        head = {"inputs": [tensor | {"parameters": {"binary_data_size": row.nbytes}}]}
+        told = json.dumps(head | {"parameters": {"binary_data_output": True}}).encode()
+        lines = (
+            f"POST /v2/models/{endpoint}/infer HTTP/1.1",
+            "host: gateway",
+            "content-type: application/octet-stream",
+            f"inference-header-content-length: {len(told)}",
+            f"content-length: {len(told) + row.nbytes}",
+            "",
+            "",
+        )
+        (folder / f"{number:05}").write_bytes("\r\n".join(lines).encode() + told + row.tobytes())
+    return folder
+
+
+def driven(order: Order) -> Burst:
+    """A burst from a client process of its own."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.serving.client"],
+        input=json.dumps(vars(order)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    return Burst(**json.loads(ran.stdout))
+
+
+def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path, quick: bool) -> Path:
+    """Writes the page; gives its path."""
+    rates = {name: [burst.per_second for burst in each] for name, each in bursts.items()}
+    ratios = [on / off for on, off in zip(rates[USUAL], rates[PLAIN], strict=True)]
+    rows = [
+        [
+            name,
+            f"{np.median(rates[name]):.0f}",
+            f"{np.median([b.p50_ms for b in each]):.2f}",
+            f"{np.median([b.p99_ms for b in each]):.2f}",
+        ]
+        for name, each in bursts.items()
+    ]
+    refused = sum(
+        count for each in bursts.values() for b in each for status, count in b.statuses.items() if status != "200"
+    )
+    text = "\n\n".join(
+        [
+            "# What remembering queries costs a busy endpoint",
+            f"`python -m benchmarks.queries.throughput{' --quick' * quick}`; {machine.sentence(facts)}",
+            f"One worker, {CONNECTIONS} connections, one MNIST row a request, no row twice in 16,000; medians of "
+            f"{len(ratios)} rounds, the two endpoints in turns. `{USUAL}` has `queries` with its defaults (but only "
+            f"`flag`), `{PLAIN}` none. Answers other than 200: {refused}.",
+            table(["endpoint", "requests a second", "p50 ms", "p99 ms"], rows),
+            f"With over without: {np.median(ratios):.3f} (rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)}).",
+        ]
+    )
+    document = {"facts": facts, "per_second": rates, "ratio": float(np.median(ratios))}
+    return write("queries-throughput", text, document, folder)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
