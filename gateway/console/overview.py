@@ -37,7 +37,7 @@ class Overview:
     console has watched yet, and all counts are since the state folder began.
 
     `version` is the chain that served its newest trace, `calibrated` the one in the bundle now. `stages` and
-    `principals` are those of flagged and rejected requests, the most frequent first.
+    `principals` are those of flagged and rejected requests (the newest 5,000 of them), the most frequent first.
     """
 
     endpoint: str

@@ -64,6 +64,14 @@ class Client:
     def _ask(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
+        try:
+            return self._ask_once(method, path, body, headers)
+        except http.client.RemoteDisconnected:  # the server ended a connection that was idle for seconds
+            return self._ask_once(method, path, body, headers)
+
+    def _ask_once(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], Any]:
         connection = self._connection
         try:
             # A request refused before its body was read whole breaks the pipe; its answer is there already.

@@ -136,11 +136,13 @@ class SqliteStore:
         rows = self._db.execute(f"{_SELECT} WHERE seq IN ({narrow}) ORDER BY seq DESC", (*values, limit))
         return [_trace(*row) for row in rows]
 
-    def blamed(self, wanted: Filter) -> list[tuple[str, str, int]]:
-        """Deciding stage (`""` where none did), principal, and how many matching traces share them, most first."""
+    def blamed(self, wanted: Filter, newest: int = 5000) -> list[tuple[str, str, int]]:
+        """Deciding stage (`""` where none did), principal, and how many of the newest matching traces share them."""
         source, values = narrowed(wanted, self._indexed)
-        columns = "coalesce(stage, ''), principal"
-        rows = self._db.execute(f"SELECT {columns}, count(*) FROM {source} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2", values)
+        pairs = f"SELECT coalesce(stage, '') AS stage, principal FROM {source} ORDER BY seq DESC LIMIT ?"
+        rows = self._db.execute(
+            f"SELECT stage, principal, count(*) FROM ({pairs}) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2", (*values, newest)
+        )
         return [(str(stage), str(principal), int(count)) for stage, principal, count in rows]
 
     def chains(self) -> list[tuple[str, dict[str, Any]]]:
