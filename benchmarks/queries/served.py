@@ -27,6 +27,7 @@ class Place:
 
     port: int
     folder: Path
+    pid: int
 
     @property
     def state(self) -> Path:
@@ -55,8 +56,8 @@ def served(
     for name in settings:
         calibrate(configfile.read(config, need_files=True), name)
     port = _free_port()
-    with serving(config, port, folder / "server.log"):
-        yield Place(port, folder)
+    with serving(config, port, folder / "server.log") as server:
+        yield Place(port, folder, server.pid)
 
 
 def _endpoint(name: str, model: Path, queries: str | None) -> str:

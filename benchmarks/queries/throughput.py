@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks import machine
 from benchmarks.data import CACHE, ROOT, DataMissing, Images, mnist
@@ -38,9 +39,11 @@ def main() -> int:
         folder, trained(train).onnx, train.part(0, 6000), test.part(0, 5000), [], (ALONE, PLAIN, USUAL)
     ) as place:
         requests = {name: written(folder / "requests" / name, name, train.x[10_000:26_000]) for name in bursts}
+        parent = psutil.Process(place.pid)
+        pids = tuple(process.pid for process in (parent, *parent.children(recursive=True)))
         for number in range(2 if quick else 6):
             for name in sorted(bursts, reverse=bool(number % 2)):
-                order = Order(place.port, CONNECTIONS, 0.5, 1.0 if quick else 5.0, str(requests[name]), ())
+                order = Order(place.port, CONNECTIONS, 0.5, 1.0 if quick else 5.0, str(requests[name]), pids)
                 bursts[name].append(driven(order))
     print(keep(bursts, facts, CACHE / "results" if quick else RESULTS, quick).read_text())
     return 0
@@ -82,11 +85,13 @@ def driven(order: Order) -> Burst:
 def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path, quick: bool) -> Path:
     """Writes the page; gives its path."""
     rates = {name: [burst.per_second for burst in each] for name, each in bursts.items()}
+    cpu = {name: float(np.median([burst.cpu_us for burst in each])) for name, each in bursts.items()}
     ratios = [on / off for on, off in zip(rates[USUAL], rates[PLAIN], strict=True)]
     rows = [
         [
             name,
             f"{np.median(rates[name]):.0f}",
+            f"{cpu[name]:.0f}",
             f"{np.median([b.p50_ms for b in each]):.2f}",
             f"{np.median([b.p99_ms for b in each]):.2f}",
         ]
@@ -102,11 +107,12 @@ def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path,
             f"One worker, {CONNECTIONS} connections, one MNIST row a request, no row twice in 16,000; medians of "
             f"{len(ratios)} rounds, the two endpoints in turns. `{USUAL}` has `queries` with its defaults (but only "
             f"`flag`), `{PLAIN}` none. Answers other than 200: {refused}.",
-            table(["endpoint", "requests a second", "p50 ms", "p99 ms"], rows),
-            f"With over without: {np.median(ratios):.3f} (rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)}).",
+            table(["endpoint", "requests a second", "server CPU µs a request", "p50 ms", "p99 ms"], rows),
+            f"With over without: {np.median(ratios):.3f} (rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)}); "
+            f"in CPU a request {cpu[PLAIN] / cpu[USUAL]:.3f}.",
         ]
     )
-    document = {"facts": facts, "per_second": rates, "ratio": float(np.median(ratios))}
+    document = {"facts": facts, "per_second": rates, "cpu_us": cpu, "ratio": float(np.median(ratios))}
     return write("queries-throughput", text, document, folder)[0]
 
 
