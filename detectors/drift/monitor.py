@@ -69,40 +69,37 @@ class Monitor:
 
     def _read(self, state: State) -> tuple[Reading, ...]:
         """One reading a series, of the window and kind that says most; none before the smallest window is full."""
-        windows = [(index, state.window(rows)) for index, rows in enumerate(self.schedule.windows)]
-        full = [(index, window) for index, window in windows if window is not None]
-        if not full:
+        windows = state.windows(self.schedule.windows)
+        if not windows:
             return ()
-        found = np.stack([self._deviations(window.sums) for _, window in full])
-        kinds = self.baseline.kinds
-        indices = [index for index, _ in full]
-        levels = np.stack(
-            [self.thresholds.levels(one, kinds, index) for one, index in zip(found, indices, strict=True)]
+        full, kinds = np.arange(len(windows)), self.baseline.kinds
+        found = self.baseline.deviations(
+            np.stack([window.sums.counts for window in windows]), np.stack([window.sums.waves for window in windows])
         )
-        readings = []
-        for series, columns in enumerate(self._columns()):
-            which, column = divmod(int(levels[:, columns].argmax()), len(columns))
-            entry, window = columns[column], full[which][1]
-            readings.append(
-                Reading(
-                    series=self.names[series],
-                    kind=KINDS[kinds[entry]],
-                    statistic=float(found[which, entry]),
-                    threshold=float(self.thresholds.values(kinds, indices[which])[entry]),
-                    level=float(levels[which, entry]),
-                    rows=window.sums.rows,
-                    first_bucket=window.first_bucket,
-                )
+        levels = self.thresholds.levels(found, kinds, full[:, None])
+        needed = self.thresholds.values(kinds, full[:, None])
+        best = self._best(levels)
+        return tuple(
+            Reading(
+                series=name,
+                kind=KINDS[kinds[entry]],
+                statistic=float(found[which, entry]),
+                threshold=float(needed[which, entry]),
+                level=float(levels[which, entry]),
+                rows=windows[which].sums.rows,
+                first_bucket=windows[which].first_bucket,
             )
-        return tuple(readings)
+            for name, (which, entry) in zip(self.names, best, strict=True)
+        )
 
-    def _deviations(self, sums: Sums) -> Array:
-        return self.baseline.deviations(sums.counts, sums.waves)
-
-    def _columns(self) -> list[list[int]]:
-        """Which deviations are of each series; the last, of all together, has one."""
-        count = self.baseline.series
-        return [*([series, count + series, 2 * count + series] for series in range(count)), [3 * count]]
+    def _best(self, levels: Array) -> list[tuple[int, int]]:
+        """The window and deviation with the highest level of each series, and of all together."""
+        windows, count = len(levels), self.baseline.series
+        apart = levels[:, :-1].reshape(windows * 3, count)  # a row is a window and a kind
+        which = apart.argmax(axis=0)
+        entries = (which % 3) * count + np.arange(count)
+        joint = (int(levels[:, -1].argmax()), 3 * count)
+        return [*zip((which // 3).tolist(), entries.tolist(), strict=True), joint]
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""

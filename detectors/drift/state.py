@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,14 +53,15 @@ class State:
             held -= steps.pop(0).sums.rows
         return replace(self, pending=self.pending - self.pending, pending_first=-1, steps=tuple(steps))
 
-    def window(self, rows: int) -> Window | None:
-        """The fewest latest steps that hold so many rows; None where all of them don't."""
+    def windows(self, sizes: Sequence[int]) -> list[Window]:
+        """For each size, ascending, the fewest latest steps that hold so many rows; none for sizes not full."""
+        found: list[Window] = []
         total: Sums | None = None
         for step in reversed(self.steps):
             total = step.sums if total is None else total + step.sums
-            if total.rows >= rows:
-                return Window(step.first_bucket, total)
-        return None
+            while len(found) < len(sizes) and total.rows >= sizes[len(found)]:
+                found.append(Window(step.first_bucket, total))
+        return found
 
     def to_arrays(self) -> dict[str, Array]:
         """What a store keeps: integers only."""

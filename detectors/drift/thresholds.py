@@ -31,12 +31,12 @@ class Thresholds:
         place, scale = gumbel(largest)
         return Thresholds(np.maximum(place, _LEAST_PLACE), np.maximum(scale, _LEAST_SCALE), np.inf)
 
-    def levels(self, deviations: Array, kinds: Array, window: int) -> Array:
-        """(..., deviations) float64: these of one window on the common scale."""
+    def levels(self, deviations: Array, kinds: Array, window: Array | int) -> Array:
+        """(..., deviations) float64: these, of `window`, on the common scale; both broadcast against `kinds`."""
         return np.asarray((deviations - self.place[kinds, window]) / self.scale[kinds, window])
 
-    def values(self, kinds: Array, window: int) -> Array:
-        """(deviations,) float64: what each of them has to pass."""
+    def values(self, kinds: Array, window: Array | int) -> Array:
+        """(..., deviations) float64: what each of them has to pass."""
         return np.asarray(self.place[kinds, window] + self.level * self.scale[kinds, window])
 
     def to_arrays(self) -> dict[str, Array]:
