@@ -135,9 +135,9 @@ class Tracker:
             logger.exception("endpoint %s: queries could not be compared", endpoint)
             return
         for principal, finding in told.items():
-            self._counts["new_rows"] += finding.new
             if finding.alike:
                 self._mark(endpoint, principal, finding)
+            self._counts["new_rows"] += finding.new  # last: whoever waits for it finds the mark
 
     def _mark(self, endpoint: str, principal: str, finding: Finding) -> None:
         """At once in this worker, in the others after the next flush."""
