@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 import time
@@ -16,7 +17,6 @@ TOKEN_FILE = "console-token"
 COOKIE = "watchgate_console"
 SESSION_S = 12 * 3600.0
 _FEWEST_CHARS = 16
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Access:
@@ -41,7 +41,7 @@ class Access:
         if self._token is not None:
             return True
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
-        return name.lower() in _LOCAL
+        return name.lower() == "localhost" or _is_loopback(name.strip("[]"))
 
     def sign_in(self, token: str) -> str | None:
         """A new session's id; None for a wrong token."""
@@ -97,6 +97,13 @@ def _long_enough(token: str, where: str) -> str:
     if len(token) < _FEWEST_CHARS:
         raise OperatorError(f"{where}: expected a token of at least {_FEWEST_CHARS} characters, found {len(token)}")
     return token
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _digest(text: str) -> bytes:

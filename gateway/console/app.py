@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from gateway.errors import OperatorError
 from gateway.state.store import StoreError
 
 _ID = "{id:str}"
+_UNREADABLE = (StoreError, OperatorError, sqlite3.Error, OSError)  # of the store and the metrics files
 
 
 def build(source: Source, access: Access, *, sampling: bool = True) -> Starlette:
@@ -55,7 +57,7 @@ def build(source: Source, access: Access, *, sampling: bool = True) -> Starlette
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Gate, access=access)],
-        exception_handlers={HTTPException: _http, StoreError: _store, OperatorError: _store},
+        exception_handlers={HTTPException: _http, **dict.fromkeys(_UNREADABLE, _store)},
         lifespan=lifespan,
     )
     app.state.source, app.state.access = source, access

@@ -50,7 +50,8 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
-                headers.setdefault("cache-control", "no-store")
+                fixed = scope["path"].startswith("/static/")
+                headers.setdefault("cache-control", "no-cache" if fixed else "no-store")
             await send(message)
 
         answer = self._refusal(HTTPConnection(scope))

@@ -41,13 +41,13 @@ class Sampler(threading.Thread):
 
 def sample(source: Source, at_s: int | None = None) -> None:
     """Keeps the counters of all endpoints as they are now. A store that is busy or down costs this sample only."""
-    numbers = source.numbers()
     at_s = int(time.time()) if at_s is None else at_s
-    totals = {name: msgspec.json.encode(totals_of(numbers, name)).decode() for name in source.config.endpoints}
     try:
+        numbers = source.numbers()
+        totals = {name: msgspec.json.encode(totals_of(numbers, name)).decode() for name in source.config.endpoints}
         with source.store() as store:
             store.history.add(at_s, totals, oldest_s=at_s - KEPT_S)
-    except (StoreError, OperatorError):
+    except (StoreError, OperatorError, OSError):
         return
 
 

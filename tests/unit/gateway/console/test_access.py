@@ -18,6 +18,8 @@ TOKEN = "a-token-of-some-length"
         ("LOCALHOST:3001", True),
         ("[::1]:3001", True),
         ("localhost", True),
+        ("127.9.9.9:3001", True),
+        ("10.0.0.1:3001", False),
         ("evil.example:3001", False),
         ("127.0.0.1.evil.example", False),
         ("localhost.evil.example:3001", False),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -83,8 +84,6 @@ def test_a_store_that_can_not_be_read_is_a_page(client: Visitor, folder: Path) -
 
 
 def test_a_later_releases_store_is_a_page(client: Visitor, folder: Path) -> None:
-    import sqlite3
-
     SqliteStore.open_for_writing(folder / "state").close()
     db = sqlite3.connect(folder / "state" / FILE)
     db.execute("PRAGMA user_version = 99")
