@@ -66,8 +66,8 @@ def _tell(one: Overview) -> None:
     over = "since the state folder began" if one.seconds is None else f"in {_duration(one.seconds)}"
     typer.echo(f"  {added.requests:,.0f} requests {over}, {added.refused:,.0f} malformed, {added.failed:,.0f} failed")
     for which, name, budget in (
-        ("flag", "flagged or rejected", one.flag_budget),
-        ("reject", "rejected", one.reject_budget),
+        ("flag", "flagged or rejected", one.facts.flag_budget),
+        ("reject", "rejected", one.facts.reject_budget),
     ):
         share = one.share(which)
         if share is not None:

@@ -15,7 +15,11 @@ _SILENT = 12.0  # rows that were to be flagged and of which not one was: chance 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the sentence is made from; shares are of the stretch of time that `added` counts."""
+    """What the sentence is made from, of the stretch of time that `added` counts.
+
+    `version` is the chain that served the newest trace, `calibrated` the one in the bundle now. `stages` and
+    `principals` are those of flagged and rejected requests, the most frequent first.
+    """
 
     endpoint: str
     added: Totals

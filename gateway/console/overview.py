@@ -34,25 +34,26 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """One endpoint over the last `range_s` seconds. `since_s` is when the counters it rests on begin; None where no
-    console has watched yet, and all counts are since the state folder began.
-
-    `version` is the chain that served its newest trace, `calibrated` the one in the bundle now. `stages` and
-    `principals` are those of flagged and rejected requests (the newest 5,000 of them), the most frequent first.
+    console has watched yet, and all counts are since the state folder began. `facts` holds the counts and what they are
+    held against; its stages and principals are those of the newest 5,000 flagged and rejected requests.
     """
 
-    endpoint: str
+    facts: Facts
     mode: str
     range_s: int
     since_s: int | None
-    added: Totals
     steps: tuple[Step, ...]
-    flag_budget: float | None
-    reject_budget: float | None
-    version: str | None
-    calibrated: str | None
-    stages: tuple[tuple[str, int], ...]
-    principals: tuple[tuple[str, int], ...]
     attention: Attention
+
+    @property
+    def endpoint(self) -> str:
+        """Its name."""
+        return self.facts.endpoint
+
+    @property
+    def added(self) -> Totals:
+        """What happened in the counted stretch."""
+        return self.facts.added
 
     @property
     def seconds(self) -> int | None:
@@ -71,7 +72,7 @@ class Overview:
 
     def to_json(self) -> dict[str, Any]:
         """For programs; without the curves."""
-        added = self.added
+        added, facts = self.added, self.facts
         return {
             "endpoint": self.endpoint,
             "mode": self.mode,
@@ -82,18 +83,18 @@ class Overview:
             "flagged_rows": added.flagged,
             "rejected_rows": added.rejected,
             "flag_share": self.share("flag"),
-            "flag_budget": self.flag_budget,
+            "flag_budget": facts.flag_budget,
             "reject_share": self.share("reject"),
-            "reject_budget": self.reject_budget,
+            "reject_budget": facts.reject_budget,
             "refused_requests": added.refused,
             "failed_requests": added.failed,
             "stage_errors": added.stage_errors,
             "p50_ms": added.quantile_ms(0.5),
             "p99_ms": added.quantile_ms(0.99),
-            "version": self.version,
-            "calibrated_version": self.calibrated,
-            "stages": dict(self.stages),
-            "principals": dict(self.principals),
+            "version": facts.version,
+            "calibrated_version": facts.calibrated,
+            "stages": dict(facts.stages),
+            "principals": dict(facts.principals),
             "level": self.attention.level,
             "attention": self.attention.text,
         }
@@ -140,44 +141,35 @@ def overview(source: Source, endpoint: str, range_s: int, now_s: float | None = 
     """
     now_s = time.time() if now_s is None else now_s
     start_s = int(now_s) - range_s
-    latest = totals_of(source.numbers(), endpoint)
+    numbers = source.numbers()
+    latest = totals_of(numbers, endpoint)
     with source.store() as store:
-        kept = store.history.points(endpoint, start_s, max(10, range_s // _POINTS))
+        steps = _steps(store, endpoint, start_s, int(now_s), latest)
         newest = store.newest(endpoint)
         stages, principals = _blamed(store, endpoint, start_s)
-    points = [(at_s, decoded(text)) for at_s, text in kept if at_s < int(now_s)]
-    points.append((int(now_s), latest))
-    steps = tuple(Step(a, b, y.since(x)) for (a, x), (b, y) in pairwise(points))
     calibration, settings = source.calibration(endpoint), source.config.endpoints[endpoint]
-    known = None if calibration is None else calibration.version
-    budgets = settings.budget if calibration is not None and calibration.report.get("flag") else None
+    flag, reject = (None, None) if calibration is None else map(calibration.budget, ("flag", "reject"))
     facts = Facts(
-        endpoint,
-        _summed(steps) if steps else latest,
-        None if budgets is None else budgets.flag,
-        None if budgets is None else budgets.reject,
-        settings.mode == "shadow",
-        _workers(source.numbers()),
-        None if newest is None else newest[0],
-        known,
-        stages,
-        principals,
-    )
-    return Overview(
         endpoint=endpoint,
-        mode=settings.mode,
-        range_s=range_s,
-        since_s=points[0][0] if steps else None,
-        added=facts.added,
-        steps=steps,
-        flag_budget=facts.flag_budget,
-        reject_budget=facts.reject_budget,
-        version=facts.version,
-        calibrated=known,
+        added=_summed(steps) if steps else latest,
+        flag_budget=flag,
+        reject_budget=reject,
+        shadow=settings.mode == "shadow",
+        workers=_workers(numbers),
+        version=None if newest is None else newest[0],
+        calibrated=None if calibration is None else calibration.version,
         stages=stages,
         principals=principals,
-        attention=attention(facts),
     )
+    since_s = steps[0].start_s if steps else None
+    return Overview(facts, settings.mode, range_s, since_s, steps, attention(facts))
+
+
+def _steps(store: SqliteStore, endpoint: str, start_s: int, now_s: int, latest: Totals) -> tuple[Step, ...]:
+    """What was added between one sample and the next, up to now; () where no sample was taken yet."""
+    kept = store.history.points(endpoint, start_s, max(10, (now_s - start_s) // _POINTS))
+    points = [(at_s, decoded(text)) for at_s, text in kept if at_s < now_s]
+    return tuple(Step(a, b, y.since(x)) for (a, x), (b, y) in pairwise([*points, (now_s, latest)]))
 
 
 def _blamed(

@@ -54,12 +54,15 @@ def shares(seen: Overview, end_s: float) -> Markup:
     """Flagged and rejected shares of rows over time, and the budgets."""
     flagged = _curve(seen.steps, lambda step: step.added.suspicious / step.added.rows if step.added.rows else None)
     rejected = _curve(seen.steps, lambda step: step.added.rejected / step.added.rows if step.added.rows else None)
-    most = max([value for _, value in flagged] + [seen.flag_budget or 0.0, 0.01])
+    most = max([value for _, value in flagged] + [seen.facts.flag_budget or 0.0, 0.01])
     frame = Frame(end_s - seen.range_s, end_s, min(_round_up(1.15 * most), 1.0))
     parts = [frame.axes(lambda value: f"{value:.0%}" if frame.top > 0.05 else f"{value:.1%}")]
     parts += [_surface(frame, flagged, "flag"), _surface(frame, rejected, "reject")]
-    if seen.flag_budget is not None and seen.reject_budget is not None:
-        parts += [frame.level(seen.flag_budget, "budget flag"), frame.level(seen.reject_budget, "budget reject")]
+    if seen.facts.flag_budget is not None and seen.facts.reject_budget is not None:
+        parts += [
+            frame.level(seen.facts.flag_budget, "budget flag"),
+            frame.level(seen.facts.reject_budget, "budget reject"),
+        ]
     return picture(_WIDTH, _HEIGHT, f"share of rows of {seen.endpoint} flagged and rejected over time", *parts)
 
 

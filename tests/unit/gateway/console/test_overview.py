@@ -25,8 +25,8 @@ def test_what_happened_is_told_against_the_budget(source: Source, records: list[
     seen = overview(source, "digits", 3600, now)
     assert (seen.added.rows, seen.added.rejected, seen.seconds) == (140, 40, 600)
     assert seen.share("reject") == pytest.approx(40 / 140)
-    assert (seen.flag_budget, seen.version) == (None, "a" * 64)  # there is no bundle to speak of a budget
-    assert dict(seen.stages) == {"brightness": 3}
+    assert (seen.facts.flag_budget, seen.facts.version) == (None, "a" * 64)  # there is no bundle to speak of a budget
+    assert dict(seen.facts.stages) == {"brightness": 3}
     assert json.dumps(seen.to_json())
 
 
