@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli import mark
 from gateway.cli.output import AsJson, note, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gateway.state.marks import Mark
     from gateway.state.record import Record, RowEvidence, Trace
     from gateway.state.sqlite import SqliteStore
     from gateway.state.store import Filter
@@ -45,6 +48,8 @@ VerdictOption = Annotated[
 ]
 StageOption = Annotated[str | None, typer.Option("--stage", help="Only those this stage decided.")]
 PrincipalOption = Annotated[str | None, typer.Option("--principal", help="Only those of this caller.")]
+LabelOption = Annotated[int | None, typer.Option("--label", help="Only those in which the model saw this class.")]
+DigestOption = Annotated[str | None, typer.Option("--digest", help="Only those with this input: its whole sha256.")]
 DEFAULT_CONFIG = Path("watchgate.yaml")
 
 
@@ -57,18 +62,21 @@ def list_traces(
     verdict: VerdictOption = None,
     stage: StageOption = None,
     principal: PrincipalOption = None,
+    label: LabelOption = None,
+    digest: DigestOption = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     after: Annotated[str | None, typer.Option(help="Go on after the trace with this id.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Lists traces, newest first."""
-    wanted = _filter(since, until, endpoint, verdict, stage, principal)
+    wanted = replace(_filter(since, until, endpoint, verdict, stage, principal), label=label, digest=digest)
     with _store(config) as store:
-        last = None if after is None else _found(store, after).record.id
+        last = None if after is None else found(store, after).record.id
         traces = store.find(wanted, limit, last)
+        marks = store.marks.of([trace.record.id for trace in traces]) if store.current else {}
     more = traces[-1].record.id if len(traces) == limit else None
     if as_json:
-        print_json({"traces": [_brief(trace) for trace in traces], "next": more})
+        print_json({"traces": [_brief(trace, marks.get(trace.record.id)) for trace in traces], "next": more})
     elif not traces:
         note("no traces match")
     else:
@@ -91,7 +99,8 @@ def show_trace(
 ) -> None:
     """Explains one trace: who scored what, which stage decided, what the model said."""
     with _store(config) as store:
-        trace = _found(store, trace_id)
+        trace = found(store, trace_id)
+        said = store.marks.of([trace.record.id]).get(trace.record.id) if store.current else None
         chosen = _row(trace.record, row)
         saved: list[Path] = []
         if save is not None:
@@ -99,11 +108,13 @@ def show_trace(
 
             saved = save_trace(store, trace, save)
     if as_json:
-        print_json(_whole(trace, saved))
+        print_json(_whole(trace, said, saved))
         return
-    from gateway.cli.tracepages import show_page
+    from gateway.cli.tracepages import safe, show_page
 
     show_page(_console(), trace, chosen)
+    if said is not None:
+        note(f"marked: {said.word}{f' ({safe(said.note)})' if said.note else ''}")
     for file in saved:
         note(f"wrote {file}")
 
@@ -137,6 +148,9 @@ def export_traces(
         note(f"wrote {rows} rows to {file}")
 
 
+app.command("mark")(mark.mark)
+
+
 @contextmanager
 def _store(config: Path) -> Iterator[SqliteStore]:
     from gateway.configfile import read
@@ -166,7 +180,8 @@ def _filter(
     return Filter(*times, endpoint, tuple(word.value for word in words), stage, principal)
 
 
-def _found(store: SqliteStore, prefix: str) -> Trace:
+def found(store: SqliteStore, prefix: str) -> Trace:
+    """The trace whose id begins so; else the command ends with status 1."""
     try:
         return store.get(prefix.lower())
     except LookupError as error:
@@ -186,7 +201,7 @@ def _row(record: Record, number: int | None) -> RowEvidence | None:
     return row
 
 
-def _brief(trace: Trace) -> dict[str, Any]:
+def _brief(trace: Trace, mark: Mark | None) -> dict[str, Any]:
     from gateway.cli.since import iso
     from gateway.telemetry.summary import worst
 
@@ -197,11 +212,13 @@ def _brief(trace: Trace) -> dict[str, Any]:
         "time": iso(record.started_ns),
         **{name: getattr(record, name) for name in (*facts, *more)},
         "p_value": None if row is None else row.p_value,
+        "label": record.label,
         "payload": trace.payload,
+        "mark": None if mark is None else mark.word,
     }
 
 
-def _whole(trace: Trace, saved: list[Path]) -> dict[str, Any]:
+def _whole(trace: Trace, mark: Mark | None, saved: list[Path]) -> dict[str, Any]:
     import msgspec
 
     from gateway.cli.since import iso
@@ -214,7 +231,9 @@ def _whole(trace: Trace, saved: list[Path]) -> dict[str, Any]:
         "time": iso(record.started_ns),
         "took_ms": record.took_ms,
         "summary": summary(record),
+        "label": record.label,
         "payload": trace.payload,
+        "mark": None if mark is None else {"word": mark.word, "note": mark.note, "time": iso(mark.marked_ns)},
         "saved": saved,
     }
 

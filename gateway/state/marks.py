@@ -14,6 +14,7 @@ from gateway.state.store import StoreError
 MarkWord = Literal["attack", "honest", "broken"]
 MARK_WORDS: tuple[MarkWord, ...] = ("attack", "honest", "broken")
 NOTE_CHARS = 1000
+_AT_ONCE = 500  # a statement takes only so many values
 _COLUMNS = "request, endpoint, version, verdict, stage, word, note, marked_ns"
 
 
@@ -59,9 +60,11 @@ class Marks:
 
     def of(self, requests: Iterable[str]) -> dict[str, Mark]:
         """The marks of those of these requests that have one."""
-        ids = list(requests)
-        wanted = f"request IN ({', '.join('?' * len(ids))})"
-        return {mark.request: mark for mark in self._read(wanted, ids)}
+        ids, found = list(requests), dict[str, Mark]()
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            found |= {mark.request: mark for mark in self._read(f"request IN ({', '.join('?' * len(some))})", some)}
+        return found
 
     def all(self, endpoint: str, version: str | None = None) -> list[Mark]:
         """An endpoint's marks, newest first; of one chain version only, if named."""

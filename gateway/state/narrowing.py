@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.errors import OperatorError
 from gateway.state.store import Filter
 
 _FACTS = "requests INDEXED BY requests_facts"
@@ -13,14 +14,21 @@ _BEGINS = (
 )
 
 
-def narrowed(wanted: Filter, indexed: bool) -> tuple[str, list[Any]]:
-    """What follows FROM, and its values. `indexed`: through the narrow index, which tables of version 1 lack.
+def narrowed(wanted: Filter, current: bool) -> tuple[str, list[Any]]:
+    """What follows FROM, and its values. `current`: tables of this release, with the narrow index to go through.
 
     SQLite would rather walk the wide rows in the order asked for: the whole store, for a page of a rare kind.
+
+    Raises:
+        OperatorError: an older release's tables can't be asked that.
     """
+    if not current and (wanted.label, wanted.digest, wanted.begins) != (None, None, None):
+        raise OperatorError(
+            "state.path: an older release wrote the trace store: `watchgate serve` brings it up to date"
+        )
     where, values = _conditions(wanted)
     rare = wanted.digest is not None or wanted.begins is not None
-    table = _FACTS if indexed and not rare else "requests"
+    table = _FACTS if current and not rare else "requests"
     return f"{table} WHERE {' AND '.join(where) or '1'}", values
 
 

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from gateway.state.marks import Marks
 from gateway.state.narrowing import narrowed
 from gateway.state.payload import Blob, pack, unpack
 from gateway.state.record import Entry, PayloadState, Record, Trace
-from gateway.state.schema import CLEAN, VERDICTS, check, prepare
+from gateway.state.schema import CLEAN, VERDICTS, VERSION, check, prepare
 from gateway.state.store import DEFAULT_QUOTA, EVERYTHING, Filter, Quota, StoreError
 from models.batch import Array
 
@@ -29,11 +30,22 @@ _OVERHEAD_BYTES = 300  # columns and index entries of one request, charged to it
 _OPEN_BUSY_S = 5.0  # workers that start together make the file one after the other
 _WRITE_BUSY_MS = 500  # then the writer goes back to its lanes, and tries again
 _SELECT = "SELECT record, payload FROM requests"
-_INSERT = (
+# A statement for many rows, not many statements: each hands the interpreter lock to the request path and back.
+_REQUESTS = (
     "INSERT INTO requests (id, lane, started_ns, endpoint, version, principal, status, verdict, stage, label, digest,"
-    " caller_trace_id, payload, record_bytes, payload_bytes, record)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+    " caller_trace_id, payload, record_bytes, payload_bytes, record) VALUES "
 )
+_CAPTURES = "INSERT INTO captures SELECT seq, column2, column3 FROM (VALUES {}) JOIN requests ON requests.id = column1"
+_LANE, _PRINCIPAL = 1, 5  # of its columns
+_AT_ONCE = 256  # entries; a statement takes only so many values
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of `requests`, and the payloads it captures by role."""
+
+    columns: tuple[Any, ...]
+    blobs: Mapping[str, Blob]
 
 
 class SqliteStore:
@@ -44,7 +56,7 @@ class SqliteStore:
         self._quota = quota
         self.marks = Marks(db)
         self.history = History(db)
-        self._indexed = int(db.execute("PRAGMA user_version").fetchone()[0]) >= 2  # else not yet migrated
+        self.current = int(db.execute("PRAGMA user_version").fetchone()[0]) >= VERSION  # else only to be read
 
     @staticmethod
     def open_for_writing(path: Path, quota: Quota = DEFAULT_QUOTA) -> SqliteStore:
@@ -92,11 +104,13 @@ class SqliteStore:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """See `StateStore.write`. Entries go into one transaction."""
-        packed = [(entry, self._pack(entry)) for entry in entries]  # outside the transaction: others may write
+        packed = [self._row(entry) for entry in entries]  # outside the transaction: others may write
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                touched = {whose for entry, blobs in packed if (whose := self._insert(entry, blobs)) is not None}
+                for start in range(0, len(packed), _AT_ONCE):
+                    self._insert(packed[start : start + _AT_ONCE])
+                touched = {(row.columns[_LANE], row.columns[_PRINCIPAL]) for row in packed}
                 evict(self._db, self._quota, sorted(touched), time.time_ns())
                 self._db.execute("COMMIT")
             except BaseException:
@@ -128,7 +142,7 @@ class SqliteStore:
 
     def find(self, wanted: Filter = EVERYTHING, limit: int = 50, after: str | None = None) -> list[Trace]:
         """See `StateStore.find`."""
-        source, values = narrowed(wanted, self._indexed)
+        source, values = narrowed(wanted, self.current)
         if after is not None:
             source += " AND seq < ?"
             values.append(self._seq(after))
@@ -138,7 +152,7 @@ class SqliteStore:
 
     def blamed(self, wanted: Filter, newest: int = 5000) -> list[tuple[str, str, int]]:
         """Deciding stage (`""` where none did), principal, and how many of the newest matching traces share them."""
-        source, values = narrowed(wanted, self._indexed)
+        source, values = narrowed(wanted, self.current)
         pairs = f"SELECT coalesce(stage, '') AS stage, principal FROM {source} ORDER BY seq DESC LIMIT ?"
         rows = self._db.execute(
             f"SELECT stage, principal, count(*) FROM ({pairs}) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2", (*values, newest)
@@ -157,7 +171,7 @@ class SqliteStore:
 
     def newest(self, endpoint: str) -> tuple[str, int] | None:
         """The chain version of the endpoint's newest trace, and when that request came; None without traces."""
-        source, values = narrowed(Filter(endpoint=endpoint), self._indexed)
+        source, values = narrowed(Filter(endpoint=endpoint), self.current)
         row = self._db.execute(f"SELECT seq FROM {source} ORDER BY seq DESC LIMIT 1", values).fetchone()
         if row is None:
             return None
@@ -166,7 +180,7 @@ class SqliteStore:
 
     def walk(self, wanted: Filter = EVERYTHING) -> Iterator[Trace]:
         """See `StateStore.walk`. The open statement holds a snapshot, `arrays` in between reads from it too."""
-        source, values = narrowed(wanted, indexed=False)
+        source, values = narrowed(wanted, self.current)
         for row in self._db.execute(f"SELECT record, payload FROM {source} ORDER BY seq DESC", values):
             yield _trace(*row)
 
@@ -201,12 +215,10 @@ class SqliteStore:
         """See `StateStore.close`."""
         self._db.close()
 
-    def _pack(self, entry: Entry) -> dict[str, Blob]:
-        return {role: pack(array) for role, array in entry.arrays.items()}
-
-    def _insert(self, entry: Entry, blobs: Mapping[str, Blob]) -> tuple[int, str] | None:
-        """Its lane and principal; None where the id is known."""
+    def _row(self, entry: Entry) -> _Row:
+        """What the tables hold of an entry, but for the number that the store gives it."""
         record, payload = entry.record, entry.payload
+        blobs = {role: pack(array) for role, array in entry.arrays.items()}
         lane = CLEAN if record.verdict == "allow" else VERDICTS
         text = record.to_json().decode()
         size = sum(len(blob.data) for blob in blobs.values())
@@ -214,13 +226,25 @@ class SqliteStore:
             payload, blobs, size = "quota", {}, 0
         columns = (record.id, lane, record.started_ns, record.endpoint, record.version, record.principal)
         verdict = (record.status, record.verdict, record.stage, record.label, record.digest, record.caller_trace_id)
-        cursor = self._db.execute(_INSERT, (*columns, *verdict, payload, len(text) + _OVERHEAD_BYTES, size, text))
-        if cursor.rowcount == 0:
-            return None
-        for role, blob in blobs.items():
-            self._db.execute("INSERT OR IGNORE INTO payloads VALUES (?, ?)", (blob.digest, blob.data))
-            self._db.execute("INSERT INTO captures VALUES (?, ?, ?)", (cursor.lastrowid, role, blob.digest))
-        return lane, record.principal
+        return _Row((*columns, *verdict, payload, len(text) + _OVERHEAD_BYTES, size, text), blobs)
+
+    def _insert(self, rows: Sequence[_Row]) -> None:
+        """Those whose id is not known yet."""
+        ids = json.dumps([row.columns[0] for row in rows])
+        query = "SELECT json_group_array(id) FROM requests WHERE id IN (SELECT value FROM json_each(?))"
+        known = set(json.loads(self._db.execute(query, (ids,)).fetchone()[0]))
+        new = {row.columns[0]: row for row in rows if row.columns[0] not in known}
+        captures = [(name, role, blob) for name, row in new.items() for role, blob in row.blobs.items()]
+        self._many(_REQUESTS + "{}", [row.columns for row in new.values()])
+        self._many("INSERT OR IGNORE INTO payloads VALUES {}", [(blob.digest, blob.data) for _, _, blob in captures])
+        self._many(_CAPTURES, [(name, role, blob.digest) for name, role, blob in captures])
+
+    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            places = f"({', '.join('?' * len(rows[0]))})"
+            self._db.execute(
+                statement.format(", ".join([places] * len(rows))), [value for row in rows for value in row]
+            )
 
     def _seq(self, trace_id: str) -> int:
         row = self._db.execute("SELECT seq FROM requests WHERE id = ?", (trace_id,)).fetchone()

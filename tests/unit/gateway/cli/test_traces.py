@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli.traces import app
 from gateway.errors import OperatorError
-from gateway.state.sqlite import SqliteStore
+from gateway.state.sqlite import FILE, SqliteStore
 from gateway.telemetry.describe import describe, facts_of
 from gateway.telemetry.observation import Observation
 from tests.traffic import NOT_SAMPLED, failed, info, observe, odd, typical, wild
@@ -191,3 +192,40 @@ def test_what_callers_wrote_cannot_move_the_cursor(traffic: list[Observation], t
         assert "\u202e" not in shown
     assert "[red]c" in run("show", nasty.id).stdout
     json.loads(run("show", nasty.id, "--json").stdout)
+
+
+def test_filters_by_class_and_input(traffic: list[Observation]) -> None:
+    mixed, watched, *_ = (one.id for one in traffic)
+    shown = {trace["id"]: trace for trace in json.loads(run("list", "--json").stdout)["traces"]}
+    label = shown[mixed]["label"]
+    assert shown[watched]["label"] == label  # the most suspicious row of both is the same
+    assert listed("--label", str(label)) == [watched, mixed]
+    assert listed("--label", "77") == []
+    assert listed("--digest", shown[mixed]["digest"]) == [mixed]
+
+
+def test_marks_are_set_shown_and_lifted(traffic: list[Observation]) -> None:
+    mixed = traffic[0].id
+    assert run("mark", mixed[:8], "honest", "--note", "a colleague").exit_code == 0
+    assert json.loads(run("show", mixed, "--json").stdout)["mark"]["note"] == "a colleague"
+    assert "marked: honest (a colleague)" in run("show", mixed).stderr
+    marks = {trace["id"]: trace["mark"] for trace in json.loads(run("list", "--json").stdout)["traces"]}
+    assert marks[mixed] == "honest"
+    assert [word for word in marks.values() if word] == ["honest"]
+    assert run("mark", mixed, "none").exit_code == 0
+    assert json.loads(run("show", mixed, "--json").stdout)["mark"] is None
+    assert run("mark", "0000", "attack").exit_code == 1
+
+
+def test_an_older_releases_store_is_read_but_not_searched_by_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watchgate.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").mkdir()
+    db = sqlite3.connect(tmp_path / "kept" / FILE)
+    db.executescript((Path(__file__).parents[1] / "state" / "version1.sql").read_text())
+    db.close()
+    assert json.loads(run("list", "--json").stdout)["traces"] == []
+    with pytest.raises(OperatorError, match="an older release wrote the trace store"):
+        run("list", "--label", "1")
