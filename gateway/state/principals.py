@@ -18,7 +18,7 @@ FILE = "principals.db"
 VERSION = 2
 _APPLICATION = 0x57475052  # "WGPR"
 _BUSY_S = 2.0
-_MOST = 10_000  # principals whose numbers are kept
+_MOST = 10_000  # principals whose numbers, and marks, are kept
 _SHARED_NS = 60 * 10**9  # how long rows that workers tell each other are kept
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS principal_marks (
@@ -35,6 +35,7 @@ _TABLES = (
         last_ns INTEGER NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS principal_queries_by_time ON principal_queries (last_ns)",
+    "CREATE INDEX IF NOT EXISTS principal_marks_by_time ON principal_marks (until_ns)",
     """CREATE TABLE IF NOT EXISTS shared_queries (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         worker TEXT NOT NULL,
@@ -109,11 +110,12 @@ class PrincipalStore:
                 " queries = queries + excluded.queries, last_ns = excluded.last_ns",
                 [(principal, count, now_ns) for principal, count in queries.items()],
             )
-            self._db.execute(
-                "DELETE FROM principal_queries WHERE principal IN (SELECT principal FROM principal_queries"
-                " ORDER BY last_ns DESC LIMIT -1 OFFSET ?)",
-                (_MOST,),
-            )
+            for name, last in (("principal_queries", "last_ns"), ("principal_marks", "until_ns")):
+                self._db.execute(
+                    f"DELETE FROM {name} WHERE principal IN"
+                    f" (SELECT principal FROM {name} ORDER BY {last} DESC LIMIT -1 OFFSET ?)",
+                    (_MOST,),
+                )
             self._db.execute("COMMIT")
         except sqlite3.Error as exc:
             if self._db.in_transaction:
@@ -179,8 +181,15 @@ class PrincipalStore:
 
     @property
     def changes(self) -> int:
-        """A number that changes when another connection has written."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        """A number that changes when another connection has written.
+
+        Raises:
+            StoreError: try again later.
+        """
+        try:
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -30,6 +30,6 @@ class DriftConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    window: Annotated[int, Field(ge=STEP_ROWS)] = 2000
+    window: Annotated[int, Field(ge=STEP_ROWS, le=10_000)] = 2000
     every: Annotated[float, BeforeValidator(_seconds), Field(ge=1.0, le=86_400.0)] = 10.0
     one_false_alarm_in_rows: Annotated[int, Field(ge=STEP_ROWS, le=1_000_000)] = 20_000

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from detectors.queries.memory import Finding, QueryMemory
 from gateway.state.principals import Mark, PrincipalStore
@@ -27,6 +28,7 @@ BREATH_S = 1e-4  # the interpreter lock is given up between chunks, or a request
 CHUNK = 16  # rows looked at without a breath
 REFRESH_S = 0.25  # how old the marks of other workers may be
 FLUSH_S = 1.0  # how old the numbers of queries may be
+MOST_UNWRITTEN = 10_000  # principals that wait while the store is out of order
 
 
 class Tracker:
@@ -97,16 +99,23 @@ class Tracker:
 
     def _run(self) -> None:
         while not self._closing:
-            left_out = self._step(self.intake.take(REFRESH_S))
+            left_out = self._guarded(self.intake.take(REFRESH_S))
             time.sleep(BUSY_PAUSE_S if left_out else PAUSE_S)
         while waiting := self.intake.take(0.0):
             if time.monotonic() >= self._deadline:
                 self._counts["unsampled_rows"] += sum(len(x) for _, _, x in waiting)
                 break
-            self._step(waiting)
+            self._guarded(waiting)
         self._flush()
-        if self._store is not None:
-            self._store.close()
+        self._close_store()
+
+    def _guarded(self, waiting: list[tuple[str, str, Array]]) -> int:
+        try:
+            return self._step(waiting)
+        except Exception:  # nothing may end the thread beside the path
+            self._counts["failures"] += 1
+            logger.exception("a turn of the tracker failed")
+            return 0
 
     def _step(self, waiting: list[tuple[str, str, Array]]) -> int:
         """Looks at what may be looked at; how many rows were left out."""
@@ -205,6 +214,16 @@ class Tracker:
     def _failed(self, exc: StoreError) -> None:
         self._counts["store_failures"] += 1
         logger.warning("marks can't be read or written, this worker goes on with its own: %s", exc)
+        self._close_store()
+        for kept in (self._fresh, self._queries):
+            while len(kept) > MOST_UNWRITTEN:
+                del kept[next(iter(kept))]
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            with suppress(Exception):
+                store.close()
 
 
 def _more(mark: Mark, alike: int, until_ns: int) -> Mark:

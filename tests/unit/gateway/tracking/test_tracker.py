@@ -258,3 +258,43 @@ def test_memories_that_share_find_what_one_would(likeness: Likeness) -> None:
             there.learn(unpack(pack(asked)), 0.0)
     assert found == expected
     assert any(found)
+
+
+def test_the_store_keeps_the_latest_of_very_many_principals(tmp_path: Path) -> None:
+    store = PrincipalStore.open(tmp_path)
+    names = [f"p{number}" for number in range(10_050)]
+    marks = {name: Mark(name, "m", "why", 1, 0, 10**9 + number) for number, name in enumerate(names)}
+    store.add(marks, dict.fromkeys(names, 1), 10)
+    store.add({}, {"late": 1}, 20)
+    assert len(store.queries()) == 10_000
+    assert "late" in store.queries()
+    found = store.marks(10)
+    assert len(found) == 10_000
+    assert names[-1] in found
+    assert names[0] not in found
+    store.close()
+
+
+def test_a_turn_that_fails_does_not_end_the_tracker(likeness: Likeness, tmp_path: Path) -> None:
+    attempts = iter([OSError("no such device")])
+
+    def open_store() -> PrincipalStore:
+        for exc in attempts:
+            raise exc
+        return PrincipalStore.open(tmp_path)
+
+    started = tracker(likeness, open_store)
+    with pytest.raises(OSError, match="no such device"):
+        started.start()  # before serving it is told
+    attempts = iter([OSError("no such device")])
+    started.close()
+    started = tracker(likeness, open_store)
+    attempts = iter([])
+    started.start()
+    attempts = iter([OSError("no such device")])
+    started._close_store()
+    started.observe(observation(ROWS[:1]))
+    until(lambda: started.stats()["failures"] == 1)
+    started.observe(observation(ROWS[1:2]))
+    until(lambda: started.stats()["new_rows"] == 2)
+    started.close()
