@@ -33,6 +33,7 @@ NAME = "drift"
 FOLDER = CACHE / "drift"
 PACKAGES = ("numpy", "scipy", "torch")
 SCHEDULES = (Schedule(2000, 20_000), Schedule(1000, 5_000))
+LATE = (SCHEDULES[0], Schedule(4000, 20_000))
 SPLITS, STREAMS, TRIALS = 20, 10, 50
 VENVS = ("river-venv", "alibi-venv")
 SUBJECTS: dict[str, Callable[[], Subject]] = {"mnist": mnist_subject, "adult": adult_subject}
@@ -79,13 +80,15 @@ def _runs(subject: Callable[[], Subject], schedule: Schedule, splits: int, strea
 
 
 def late(subject: Subject, trials: int) -> dict[str, Any]:
-    """Delays and cost of one monitor."""
+    """Delays by window, and the cost of the first of the monitors."""
     reference, rest = split(subject, 99)
-    started = time.process_time()
-    monitor = designed(subject, reference, SCHEDULES[0], 0)
-    design_s = time.process_time() - started
-    told = {drift: _told(found) for drift, found in delays(subject, monitor, rest, trials)}
-    few = rest.take(slice(0, 8000))
+    few, told = rest.take(slice(0, 8000)), {}
+    for schedule in LATE[::-1]:
+        started = time.process_time()
+        monitor = designed(subject, reference, schedule, 0)
+        design_s = time.process_time() - started
+        found = delays(subject, monitor, rest, trials)
+        told[str(schedule.window_rows)] = {drift: _told(rows) for drift, rows in found}
     us = {str(batch): cost.sums_us(monitor, few, batch) for batch in cost.BATCHES}
     spent = {"sums_us": us, "fold_us": cost.fold_us(monitor, few), "state_bytes": cost.state_bytes(monitor, few)}
     return {"delays": told, "design_s": design_s, "series": len(monitor.names), **spent}

@@ -81,10 +81,10 @@ def river(name: str, **settings: float) -> Callable[[Array], Callable[[], Watch]
 
 RIVALS: dict[str, tuple[Callable[[], Callable[[Array], Callable[[], Watch]]], str, int, int]] = {
     # name: how to make it, what it reads, streams without drift, trials a drift
-    "alibi-detect MMDDriftOnline, window 50": (lambda: mmd_online, "columns", 3, 5),
-    "alibi-detect KSDrift, windows of 200": (lambda: ks_windows, "columns", 20, 20),
+    "alibi-detect MMDDriftOnline, window 50": (lambda: mmd_online, "columns", 2, 5),
+    "alibi-detect KSDrift, windows of 200": (lambda: ks_windows, "columns", 10, 10),
     "river ADWIN on energy": (lambda: river("ADWIN"), "energy", 20, 20),
-    "river KSWIN on energy": (lambda: river("KSWIN", alpha=1e-4, seed=1), "energy", 20, 20),
+    "river KSWIN on energy": (lambda: river("KSWIN", alpha=1e-4, seed=1), "energy", 3, 5),
 }
 
 

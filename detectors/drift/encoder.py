@@ -17,6 +17,8 @@ from detectors.drift.sums import Sums
 from models.batch import Array, Arrays
 
 FLAGGED = "flagged"
+TOGETHER = "joint"  # all series
+_TAKEN = (*OUTPUTS, FLAGGED, TOGETHER)
 _NOMINAL = ("class",)  # their numbers are names: no order to shift along
 _STILL = 1e-4  # energies all this near 0 are those of probabilities, and say nothing
 
@@ -152,7 +154,7 @@ def _names(count: int, projection: Projection | None, columns: Sequence[str]) ->
     if projection is not None:
         return [*(f"component {index}" for index in range(1, count)), "residual"]
     named = list(columns) if len(columns) == count else [f"column {index}" for index in range(count)]
-    return [f"column {name}" if name in (*OUTPUTS, FLAGGED) else name for name in named]
+    return [f"column {name}" if name in _TAKEN else name for name in named]
 
 
 def _outputs(rows: Rows) -> dict[str, Array]:

@@ -12,10 +12,12 @@ import numpy as np
 
 from detectors.drift.arrays import prefixed, under
 from detectors.drift.baseline import KINDS, Baseline
-from detectors.drift.encoder import Encoder
-from detectors.drift.reading import JOINT_NAME, Folded, Reading
+from detectors.drift.cells import SEEN
+from detectors.drift.encoder import TOGETHER, Encoder
+from detectors.drift.reading import Folded, Reading
 from detectors.drift.schedule import Schedule
-from detectors.drift.state import State
+from detectors.drift.state import State, Window
+from detectors.drift.statistics.psi import psi as psi_of
 from detectors.drift.sums import Sums
 from detectors.drift.thresholds import Thresholds
 from models.batch import Array, Arrays
@@ -33,7 +35,7 @@ class Monitor:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the series, and at the end of all of them together."""
-        return (*self.encoder.names, JOINT_NAME)
+        return (*self.encoder.names, TOGETHER)
 
     def start(self) -> State:
         """The state before the first bucket."""
@@ -59,7 +61,7 @@ class Monitor:
         first = np.array([reading.first_bucket for reading in readings])
         spells, started, ended = state.spells.after(over, first, ended_rows, self.schedule.window_rows)
         readings = tuple(
-            replace(reading, since=int(since) if since >= 0 else None)
+            reading if since < 0 else replace(reading, since=int(since))
             for reading, since in zip(readings, spells.since, strict=True)
         )
         ranked = sorted((readings[index] for index in started), key=lambda reading: -reading.level)
@@ -79,6 +81,7 @@ class Monitor:
         levels = self.thresholds.levels(found, kinds, full[:, None])
         needed = self.thresholds.values(kinds, full[:, None])
         best = self._best(levels)
+        moved = self._psi(windows, best)
         return tuple(
             Reading(
                 series=name,
@@ -86,10 +89,11 @@ class Monitor:
                 statistic=float(found[which, entry]),
                 threshold=float(needed[which, entry]),
                 level=float(levels[which, entry]),
+                psi=psi,
                 rows=windows[which].sums.rows,
                 first_bucket=windows[which].first_bucket,
             )
-            for name, (which, entry) in zip(self.names, best, strict=True)
+            for name, (which, entry), psi in zip(self.names, best, moved, strict=True)
         )
 
     def _best(self, levels: Array) -> list[tuple[int, int]]:
@@ -100,6 +104,11 @@ class Monitor:
         entries = (which % 3) * count + np.arange(count)
         joint = (int(levels[:, -1].argmax()), 3 * count)
         return [*zip((which // 3).tolist(), entries.tolist(), strict=True), joint]
+
+    def _psi(self, windows: list[Window], best: list[tuple[int, int]]) -> list[float]:
+        """Of every series in its own window, on all cells; 0 for all together."""
+        counts = [windows[which].sums.counts[series, SEEN] for series, (which, _) in enumerate(best[:-1])]
+        return [*psi_of(self.baseline.sums.counts[:, SEEN], np.stack(counts)).tolist(), 0.0]
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from detectors.drift.state import State
-
-JOINT_NAME = "joint"
+from detectors.drift.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +13,8 @@ class Reading:
 
     `statistic` is the deviation in standard errors, of the `kind` (shift, shape, outside, joint) and window that say
     most; it drifts above `threshold`. `level` puts all kinds and windows on one scale, on which alarms are ranked.
-    The window has `rows` rows from `first_bucket` on. `since` is the bucket in which a lasting spell began.
+    `psi` is how far the window lies from the reference, whatever its size; 0 for `joint`. The window has `rows` rows
+    from `first_bucket` on. `since` is the bucket in which a lasting spell began.
     """
 
     series: str
@@ -25,6 +22,7 @@ class Reading:
     statistic: float
     threshold: float
     level: float
+    psi: float
     rows: int
     first_bucket: int
     since: int | None = None

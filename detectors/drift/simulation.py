@@ -22,7 +22,7 @@ from models.batch import Array
 # What is aimed at, in units of what was asked: the operator gets no more alarms than asked for, and few less.
 AIM = 2.0
 _REFERENCES, _STREAMS = 100, 2  # streams a reference
-_MOST_ROWS = 40_000  # of a stream
+_MOST_ROWS = 40_000  # of a stream, unless the window needs more
 _FEWEST_ALARMS = 30  # below so many the level comes from the law of the streams' maxima
 
 
@@ -37,7 +37,7 @@ class Simulated:
 def simulate(encoder: Encoder, baseline: Baseline, series: Sequence[Array], schedule: Schedule, seed: int) -> Simulated:
     """Runs of the monitor on streams of reference rows, of which `series` (n,) each are the values."""
     rng = np.random.default_rng(seed)
-    rows = min(max(schedule.false_alarm_rows, 4 * schedule.window_rows), _MOST_ROWS)
+    rows = max(min(schedule.false_alarm_rows, _MOST_ROWS), 4 * schedule.window_rows)
     steps = max(rows // schedule.step_rows, 1)
     values, found = np.stack(series), []
     for _ in range(_REFERENCES):

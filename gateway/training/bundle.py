@@ -5,6 +5,7 @@
                         stage-<i>.npz         what a detector learned, its tail map and its gate
                         purifier-<i>.npz      what a purifier learned
                         calibrated.npz        the chain statistic of the calibrate rows, for p-values
+                        drift.npz             the drift monitor, where the config asks for one
 
 A new bundle is written beside the old one, which stays until the new one is complete.
 """

@@ -25,7 +25,7 @@ from models.batch import Array, Batch, InputSpec
 
 FILE = "drift.npz"
 _PROJECTED_ROWS = 4000  # reference rows whose features the components are fitted on
-_HELD: tuple[Part, ...] = ("train", "rank", "calibrate", "check")
+_HELD: tuple[Part, ...] = ("rank", "calibrate", "check")  # a combiner knows train rows as honest
 
 
 def fit(name: str, settings: EndpointConfig, prepared: Prepared, fitted: FittedChain, draft: Draft) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _made_for(monitor: Monitor) -> str:
 
 
 def _held_out(prepared: Prepared, fitted: FittedChain) -> Rows:
-    """All held-out rows, as they will be tracked: no detector was fitted on them, nor should the model have been."""
+    """Held-out rows, as they will be tracked: nothing was fitted on them, nor should the model have been."""
     parts = [part for part in _HELD if part in prepared.parts and len(prepared.parts[part][1])]
     found = [_judged(prepared, fitted, rows) for part in parts for rows in _pieces(prepared.read(part).batch)]
     return Rows(

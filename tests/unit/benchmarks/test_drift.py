@@ -35,7 +35,7 @@ def test_the_page_shows_every_drift_and_rival() -> None:
     rival = {"watched": 60_000, "alarms": 0, "us": 3.2, "delays": {"far": told}}
     found = {
         "runs": [{"window": 2000, "asked": 20_000, "streams": 9, "rows": 90, "alarms": 3, "average": 30_000.0}],
-        "delays": {"far": told},
+        "delays": {"4000": {"far": told}, "2000": {"far": told | {"median": 60.0}}},
         "sums_us": {"1": 90.0, "8": 12.0, "64": 3.0},
         "fold_us": 20.0,
         "state_bytes": 1000,
@@ -48,14 +48,16 @@ def test_the_page_shows_every_drift_and_rival() -> None:
     machine: dict[str, Any] = {**dict.fromkeys(named, "x"), "packages": {}}
     text = page({"command": "c", "machine": machine, "subjects": {"mnist": found}})
     assert "| mnist, window 2,000 | 20,000 | 30,000 [1, 2] | 1.50 | 3 of 9 |" in text
-    assert "| far | 40 | none | 5 |" in text
-    assert "| theirs | 40 | over 60,000 | 3 |" in text
+    assert "| drift | median, window 2,000 | 9 in 10, window 2,000 | median, window 4,000 |" in text
+    assert "| far | 60 | none | 40 | none |" in text
+    assert "| watchgate, window 2,000 | 60 | 30,000 | 23.0 |" in text
+    assert "| theirs | 40 | over 60,000 | 3.2 |" in text
 
 
 @pytest.mark.slow
 def test_one_subject_is_measured_whole() -> None:
     subject = Subject("made", drifting.rows(10_000, 0), {"far": drifting.rows(1000, 1, shift=3.0)})
     found = late(subject, trials=5)
-    assert found["delays"]["far"]["median"] <= 150
+    assert found["delays"]["2000"]["far"]["median"] <= 150
     assert found["sums_us"]["64"] < 100
     assert found["series"] == 8

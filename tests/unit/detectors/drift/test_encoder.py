@@ -15,8 +15,8 @@ from tests import drifting
 
 
 def test_names_what_it_tracks() -> None:
-    encoder = Encoder.fit(drifting.rows(500, 0), columns=("a", "b", "energy"))
-    assert encoder.names == ("a", "b", "column energy", "class", "confidence", "energy", "flagged")
+    encoder = Encoder.fit(drifting.rows(500, 0), columns=("joint", "b", "energy"))
+    assert encoder.names == ("column joint", "b", "column energy", "class", "confidence", "energy", "flagged")
     assert encoder.ordered.tolist() == [True] * 3 + [False] + [True] * 3
 
 

@@ -37,6 +37,7 @@ def test_a_sudden_shift_is_found_in_the_right_series_since_the_right_bucket() ->
     assert reading.drifted
     assert reading.statistic > reading.threshold
     assert reading.level > 8.0
+    assert reading.psi > 1.0 > next(one.psi for one in first.readings if one.series == "b")
 
 
 def test_a_small_shift_is_found_by_a_large_window() -> None:
