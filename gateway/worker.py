@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE = "WATCHGATE_CONFIG"
 WORKERS_VARIABLE = "WATCHGATE_WORKERS"
 DRAIN_S = 20.0
+SWITCH_S = 0.0005  # how long the side path may keep the interpreter from a request; Python's own choice is 5 ms
 _log = logging.getLogger("watchgate")
 
 
@@ -59,6 +61,7 @@ class Worker:
         logging.getLogger("uvicorn.access").propagate = False  # else uvicorn prepares a line a request that none reads
         config = configfile.read(Path(named))
         endpoints = load_endpoints(config)
+        sys.setswitchinterval(SWITCH_S)
         threadpool_limits(1)  # spinning BLAS threads cost other workers more than they give this one
         self._recorder = open_recorder(config, [endpoint.info for endpoint in endpoints.values()])
         self._tracker = open_tracker(config, endpoints, workers())

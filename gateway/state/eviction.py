@@ -42,18 +42,27 @@ def evict(db: sqlite3.Connection, quota: Quota, touched: Iterable[tuple[int, str
 def expire(db: sqlite3.Connection, quota: Quota, now_ns: int) -> None:
     """Removes what is older than the quota says, a bounded amount."""
     oldest = now_ns - int(quota.max_age_s * 1e9)
-    old = db.execute("SELECT seq FROM requests WHERE started_ns < ? ORDER BY started_ns LIMIT ?", (oldest, _STEP))
-    for (seq,) in old.fetchall():
-        _remove(db, seq)
+    _remove_all(db, "SELECT seq FROM requests WHERE started_ns < ? ORDER BY started_ns LIMIT ?", (oldest, _STEP))
 
 
 def _shrink(db: sqlite3.Connection, lane: int, principal: str, records: int, size: int) -> None:
+    whose = (lane, principal)
+    held = _held(db, whose)
+    if held[0] > records:
+        oldest = "SELECT seq FROM requests WHERE lane = ? AND principal = ? ORDER BY seq LIMIT ?"
+        _remove_all(db, oldest, (*whose, min(held[0] - records, _STEP)))
+        held = _held(db, whose)
     for _ in range(_STEP):
-        used = db.execute("SELECT records, bytes FROM usage WHERE lane = ? AND principal = ?", (lane, principal))
-        held = used.fetchone()
-        if held is None or (held[0] <= records and held[1] <= size):
+        if held[1] <= size:
             return
-        _remove_oldest(db, lane, principal, payload_only=held[0] <= records)
+        _remove_oldest(db, lane, principal, payload_only=True)
+        held = _held(db, whose)
+
+
+def _held(db: sqlite3.Connection, whose: tuple[int, str]) -> tuple[int, int]:
+    """Records and bytes of one principal in a lane."""
+    row = db.execute("SELECT records, bytes FROM usage WHERE lane = ? AND principal = ?", whose).fetchone()
+    return (0, 0) if row is None else (row[0], row[1])
 
 
 def _shrink_lane(db: sqlite3.Connection, lane: int, records: int, size: int) -> None:
@@ -76,7 +85,7 @@ def _remove_oldest(db: sqlite3.Connection, lane: int, principal: str, *, payload
             "SELECT seq FROM requests WHERE lane = ? AND principal = ? AND payload = 'kept' ORDER BY seq LIMIT 1", whose
         ).fetchone()
         if row is not None:
-            _drop_captures(db, row[0])
+            _drop_captures(db, f"[{row[0]}]")
             db.execute("UPDATE requests SET payload = 'evicted', payload_bytes = 0 WHERE seq = ?", row)
             return
     row = db.execute("SELECT seq FROM requests WHERE lane = ? AND principal = ? ORDER BY seq LIMIT 1", whose).fetchone()
@@ -84,17 +93,27 @@ def _remove_oldest(db: sqlite3.Connection, lane: int, principal: str, *, payload
 
 
 def _remove(db: sqlite3.Connection, seq: int) -> None:
-    _drop_captures(db, seq)
-    db.execute("DELETE FROM requests WHERE seq = ?", (seq,))
+    _remove_all(db, "SELECT ? AS seq", (seq,))
 
 
-def _drop_captures(db: sqlite3.Connection, seq: int) -> None:
-    digests = db.execute("SELECT digest FROM captures WHERE request = ?", (seq,)).fetchall()
-    if not digests:
+def _remove_all(db: sqlite3.Connection, query: str, values: tuple[object, ...]) -> None:
+    """The records whose `seq` the query finds: a few statements for however many."""
+    found = db.execute(f"SELECT json_group_array(seq) FROM ({query})", values).fetchone()[0]
+    if found == "[]":
         return
-    db.execute("DELETE FROM captures WHERE request = ?", (seq,))
-    for (digest,) in digests:
-        db.execute(
-            "DELETE FROM payloads WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM captures WHERE digest = ?)",
-            (digest, digest),
-        )
+    _drop_captures(db, found)
+    db.execute("DELETE FROM requests WHERE seq IN (SELECT value FROM json_each(?))", (found,))
+
+
+def _drop_captures(db: sqlite3.Connection, requests: str) -> None:
+    """What the requests (a JSON list of `seq`) have captured; a payload goes when none is left that has captured it."""
+    where = "WHERE request IN (SELECT value FROM json_each(?))"
+    digests = db.execute(f"SELECT json_group_array(DISTINCT digest) FROM captures {where}", (requests,)).fetchone()[0]
+    if digests == "[]":
+        return
+    db.execute(f"DELETE FROM captures {where}", (requests,))
+    db.execute(
+        "DELETE FROM payloads WHERE digest IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM captures WHERE captures.digest = payloads.digest)",
+        (digests,),
+    )

@@ -12,11 +12,14 @@ import numpy as np
 from models.batch import Array
 
 _LEVEL = 1  # higher levels cost the serving machine more than they save on disk
+_SMALL = 4096  # bytes that are stored as they are: compressing them saves little, and hands the interpreter lock over
+_QUIET = 2047  # bytes that hashlib takes without handing it over
+_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """An array's `.npy` bytes, compressed. `digest` is the sha256 before compression: dtype and shape count too."""
+    """An array's `.npy` bytes, compressed where they are many. `digest` is their sha256: dtype and shape count too."""
 
     digest: str
     data: bytes
@@ -30,8 +33,13 @@ def pack(array: Array) -> Blob:
     """
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    raw = buffer.getbuffer()
-    return Blob(hashlib.sha256(raw).hexdigest(), zlib.compress(raw, _LEVEL))
+    raw = buffer.getvalue()
+    if len(raw) > _SMALL:
+        return Blob(hashlib.sha256(raw).hexdigest(), zlib.compress(raw, _LEVEL))
+    digest = hashlib.sha256()
+    for start in range(0, len(raw), _QUIET):
+        digest.update(raw[start : start + _QUIET])
+    return Blob(digest.hexdigest(), raw)
 
 
 def unpack(data: bytes) -> Array:
@@ -41,7 +49,8 @@ def unpack(data: bytes) -> Array:
         ValueError: the bytes are not one.
     """
     try:
-        array: Array = np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False)
+        raw = data if data.startswith(_MAGIC) else zlib.decompress(data)
+        array: Array = np.load(io.BytesIO(raw), allow_pickle=False)
     except zlib.error as exc:
         raise ValueError(f"not a packed array: {exc}") from None
     return array

@@ -23,7 +23,6 @@ _WAITING = (64, 4096)  # items a lane may hold, whatever the speed
 _CHUNK = 64  # observations a transaction: a flood reaches the disk in steps
 _TIDY_S = 60.0
 _RETRY_S = (0.2, 5.0)
-_BREATH_S = 5e-5  # the interpreter lock is given up between records, or a request would wait 5 ms for it
 _BACKLOG = Bounds(items=8192, rows=2**19, nbytes=2**27)  # what waits in memory while the store is out of order
 
 
@@ -93,7 +92,7 @@ class Writer(threading.Thread):
         for lane in self._lanes:
             while lane and time.monotonic() < self._deadline:
                 started, stored = time.monotonic(), self.counts["stored"]
-                self._describe(lane.take(_CHUNK), hurry=len(lane) > 2 * _CHUNK)
+                self._describe(lane.take(_CHUNK))
                 self._flush()
                 self._pace(time.monotonic() - started, self.counts["stored"] - stored)
         self._flush()
@@ -108,7 +107,7 @@ class Writer(threading.Thread):
         for lane in self._lanes:
             lane.resize(min(max(int(_LAG_S / self._cost_s), _WAITING[0]), _WAITING[1]))
 
-    def _describe(self, observations: Sequence[Observation], *, hurry: bool) -> None:
+    def _describe(self, observations: Sequence[Observation]) -> None:
         for observation in observations:
             try:
                 entry = describe(observation, self._captured)
@@ -120,8 +119,6 @@ class Writer(threading.Thread):
                 continue
             self.counts["store_lost"] += place is Place.REFUSED
             self.counts["payloads_lost"] += place is Place.BARE
-            if not hurry:
-                time.sleep(_BREATH_S)
 
     def _flush(self) -> None:
         if time.monotonic() < self._retry_at:
