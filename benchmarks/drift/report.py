@@ -30,8 +30,8 @@ replacement, from the rest."""
 DELAYS = """Delays are at one false alarm in 20,000 rows, in rows from the change to the end of the step that alarmed,
 over about 50 trials; the change comes about 2,000 rows after the start. Trials with an alarm before it are left out."""
 
-RIVALS = """Others on the same rows: MMDDriftOnline and KSDrift read the 16 components, ADWIN and KSWIN the energy
-(KSWIN at alpha 0.0001, ADWIN at its default). The change comes 400 to 600 rows after the start. `run length` is rows
+RIVALS = """Others on the same rows: alibi-detect's read the 16 components, river's the energy (KSWIN at alpha 0.0001,
+ADWIN at its default). Whoever could not be run is left out. The change comes 400 to 600 rows after the start. `run length` is rows
 watched over alarms in streams of at most 20,000 rows without drift: few streams, so only the figure's order counts."""
 
 COST = """## Cost

@@ -31,11 +31,11 @@ def mmd_online(reference: Array) -> Callable[[], Watch]:
     """MMDDriftOnline with the run length asked for."""
     kind = import_module("alibi_detect.cd").MMDDriftOnline
     detector = kind(
-        reference[:2000],
+        reference[:1000],
         ert=float(ASKED_ROWS),
         window_size=MMD_WINDOW,
         backend="pytorch",
-        n_bootstraps=1000,
+        n_bootstraps=25_000,
         verbose=False,
     )
 
