@@ -25,14 +25,15 @@ FALSE_ALARMS = """## False alarms
 Average run length without drift, in rows: rows watched over alarms seen, each stream up to its first alarm or to three
 times what was asked for. The interval takes the rate of alarms as constant; streams of one split share a reference, so
 it is a little narrow. Each split draws 8,000 reference rows, makes a monitor of them, and draws its streams, with
-replacement, from the rest."""
+replacement, from the rest. Parts of this page are kept as they are measured, so they may be of different hours."""
 
 DELAYS = """Delays are at one false alarm in 20,000 rows, in rows from the change to the end of the step that alarmed,
 over about 50 trials; the change comes about 2,000 rows after the start. Trials with an alarm before it are left out."""
 
 RIVALS = """Others on the same rows: alibi-detect's read the 16 components, river's the energy (KSWIN at alpha 0.0001,
-ADWIN at its default). Whoever could not be run is left out. The change comes 400 to 600 rows after the start. `run length` is rows
-watched over alarms in streams of at most 20,000 rows without drift: few streams, so only the figure's order counts."""
+ADWIN at its default). Whoever could not be run is left out. The change comes 400 to 600 rows after the start. `run
+length` is rows watched over alarms in streams of at most 20,000 rows without drift: few streams, so only the figure's
+order counts."""
 
 COST = """## Cost
 
