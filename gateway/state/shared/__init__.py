@@ -1,0 +1,1 @@
+"""What all replicas share: sums that add up, answers waiting for their truth, leases, alarms."""
