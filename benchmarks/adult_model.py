@@ -1,7 +1,8 @@
-"""The adult classifier that benchmarks attack: a small network over amounts and codes, trained here, seeded, cached."""
+"""The adult classifier that benchmarks attack: a small network over amounts and codes."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,12 +10,10 @@ from torch import Tensor, nn
 
 from benchmarks.adult import COLUMNS, NUMERIC
 from benchmarks.data import CACHE, Labeled
-from benchmarks.mnist_model import Trained, export
+from benchmarks.networks import Trained, fit_with_adam, once
 from models.batch import Array
 
-SEED = 0
 EPOCHS = 12
-BATCH_ROWS = 128
 
 
 class Encoded(nn.Module):
@@ -65,32 +64,5 @@ def build(x: Array) -> nn.Sequential:
 
 def trained(train: Labeled, folder: Path = CACHE / "adult") -> Trained:
     """The network trained on these rows, from the cache where it was trained before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights, onnx = folder / "weights.pt", folder / "model.onnx"
-    torch.manual_seed(SEED)
-    network = build(train.x)
-    if weights.exists():
-        network.load_state_dict(torch.load(weights, weights_only=True))
-    else:
-        fit(network, train)
-        torch.save(network.state_dict(), weights)
-    network.eval().requires_grad_(False)
-    if not onnx.exists():
-        export(network, onnx, (len(COLUMNS),))
-    return Trained(network, onnx)
-
-
-def fit(network: nn.Module, train: Labeled, epochs: int = EPOCHS) -> None:
-    """Adam on cross-entropy with a falling rate; rows in a seeded order."""
-    order = torch.Generator().manual_seed(SEED)
-    x, y = torch.from_numpy(train.x), torch.from_numpy(train.y)
-    steps = len(train) // BATCH_ROWS
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
-    network.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(train), generator=order)[: steps * BATCH_ROWS].split(BATCH_ROWS):  # type: ignore[no-untyped-call]
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+    fit = partial(fit_with_adam, train=train, epochs=EPOCHS, weight_decay=1e-4)
+    return once(partial(build, train.x), fit, folder, (len(COLUMNS),))

@@ -1,19 +1,18 @@
-"""The CIFAR-10 classifier that benchmarks attack: a small ResNet, trained here once, seeded, and cached."""
+"""The CIFAR-10 classifier that benchmarks attack: a small ResNet."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.data import CACHE, Labeled
-from benchmarks.mnist_model import Trained, export
+from benchmarks.networks import BATCH_ROWS, SEED, Trained, batches, once
 
-SEED = 0
 EPOCHS = 8
-BATCH_ROWS = 128
 RATE = 0.15
 SHAPE = (3, 32, 32)
 
@@ -55,33 +54,20 @@ def build() -> nn.Sequential:
 
 def trained(train: Labeled, folder: Path = CACHE / "cifar10") -> Trained:
     """The network trained on these rows, from the cache where it was trained before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights, onnx = folder / "weights.pt", folder / "model.onnx"
-    torch.manual_seed(SEED)
-    network = build()
-    if weights.exists():
-        network.load_state_dict(torch.load(weights, weights_only=True))
-    else:
-        fit(network, train)
-        torch.save(network.state_dict(), weights)
-    network.eval().requires_grad_(False)
-    if not onnx.exists():
-        export(network, onnx, SHAPE)
-    return Trained(network, onnx)
+    return once(build, partial(fit, train=train), folder, SHAPE)
 
 
 def fit(network: nn.Module, train: Labeled, epochs: int = EPOCHS) -> None:
     """SGD with one cycle of its rate, in bfloat16 where that is exact enough; rows mirrored and moved by chance."""
     order = torch.Generator().manual_seed(SEED)
-    x, y = torch.from_numpy(train.x), torch.from_numpy(train.y)
-    steps = len(train) // BATCH_ROWS
     optimizer = torch.optim.SGD(network.parameters(), RATE, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps)
+    steps = epochs * (len(train) // BATCH_ROWS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     network.train()
     for epoch in range(epochs):
-        for rows in torch.randperm(len(train), generator=order)[: steps * BATCH_ROWS].split(BATCH_ROWS):  # type: ignore[no-untyped-call]
+        for x, y in batches(train, order):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = nn.functional.cross_entropy(network(varied(x[rows], order)), y[rows])
+                loss = nn.functional.cross_entropy(network(varied(x, order)), y)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -14,7 +14,8 @@ from attacks.fgsm import fgsm
 from attacks.grid import on_grid
 from attacks.pgd import pgd
 from benchmarks.data import DataMissing, Images, Labeled, mnist
-from benchmarks.mnist_model import Trained, trained
+from benchmarks.mnist_model import trained
+from benchmarks.networks import Trained
 from benchmarks.tables import table, write
 from detectors.base import Reference, View
 from detectors.space import Space

@@ -18,7 +18,8 @@ from torch import nn
 from benchmarks import machine
 from benchmarks.data import CACHE, DataMissing, Images, Labeled, mnist, to_grid
 from benchmarks.detection.attacks import Attacker
-from benchmarks.mnist_model import predict, trained
+from benchmarks.mnist_model import trained
+from benchmarks.networks import predict
 from benchmarks.statistics import Rate
 from benchmarks.tables import RESULTS, table, write
 from defenses.base import Purifier, PurifierSpec

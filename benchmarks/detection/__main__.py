@@ -18,7 +18,8 @@ from benchmarks.detection.attacks import attacks
 from benchmarks.detection.judging import Data, calibrated, columns, found
 from benchmarks.detection.outside import outside
 from benchmarks.detection.report import Line, Setup, keep
-from benchmarks.mnist_model import Trained, predict, trained
+from benchmarks.mnist_model import trained
+from benchmarks.networks import Trained, predict
 from benchmarks.tables import RESULTS
 
 REFERENCE_ROWS = 6000

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks.data import Images, Labeled, to_grid
-from benchmarks.mnist_model import predict
+from benchmarks.networks import predict
 
 with warnings.catch_warnings():  # foolbox asks scipy for names that will go
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -14,7 +14,7 @@ from attacks.pgd import pgd
 from benchmarks.adult import COLUMNS, adult
 from benchmarks.adult_model import trained
 from benchmarks.data import CACHE, Images, Labeled
-from benchmarks.mnist_model import Trained, predict
+from benchmarks.networks import Trained, predict
 from benchmarks.quality.effort import Effort
 from benchmarks.quality.subject import Probe, Subject, accuracy, right
 from benchmarks.quality.tampering import tampered

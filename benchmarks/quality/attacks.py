@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.data import Images, Labeled, to_grid
 from benchmarks.detection.attacks import LEVELS, Attacker
-from benchmarks.mnist_model import Trained, predict
+from benchmarks.networks import Trained, predict
 from benchmarks.quality.effort import Effort
 from benchmarks.quality.kept import digest_of, kept, model_digest
 from benchmarks.quality.served import Served

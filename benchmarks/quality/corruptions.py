@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks.data import Images, Labeled, to_grid
-from benchmarks.mnist_model import Trained, predict
+from benchmarks.networks import Trained, predict
 from benchmarks.quality.subject import Probe
 
 Wear = Callable[[Images], Images]

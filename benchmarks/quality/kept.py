@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.data import CACHE, Images
-from benchmarks.mnist_model import Trained
+from benchmarks.networks import Trained
 from models.batch import Array
 
 FOLDER = CACHE / "quality"

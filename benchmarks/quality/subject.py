@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import Images, Labeled
-from benchmarks.mnist_model import Trained, predict
+from benchmarks.networks import Trained, predict
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.data import Labeled
-from benchmarks.mnist_model import Trained, export
+from benchmarks.networks import Trained, export
 from benchmarks.quality import calibrating
 from benchmarks.quality.adaptive import adaptive
 from benchmarks.quality.calibrating import Calibration
