@@ -46,7 +46,11 @@ class SharedStore(Protocol):
     def add(self, flush: Flush) -> None:
         """Adds all the sums or none, once: a flush that was taken before changes nothing.
 
-        Sums of a sealed bucket are counted as late rows and enter its history, never the sealed sums.
+        Sums of a sealed bucket are counted as late rows and enter its `late` sums, never the sealed ones; those of a
+        forgotten bucket are only counted.
+
+        Raises:
+            ValueError: a vector is not as long as those that were added to its key before.
         """
         ...
 
@@ -58,12 +62,16 @@ class SharedStore(Protocol):
         """Sealed buckets with rows after the bucket `after`, ascending: number and int64 sums."""
         ...
 
+    def late(self, key: str, after: int, limit: int = 1000) -> list[tuple[int, Array]]:
+        """What came after its bucket was sealed, of buckets after the bucket `after`, ascending."""
+        ...
+
     def late_rows(self, key: str) -> int:
         """Rows that came after their bucket was sealed."""
         ...
 
     def forget(self, key: str, before: int) -> None:
-        """Drops buckets before `before`."""
+        """Drops buckets before `before`; they take no more."""
         ...
 
     def load(self, name: str) -> Kept | None:
@@ -78,8 +86,8 @@ class SharedStore(Protocol):
         """Sets a value that is absent; whether it was. It is dropped after `keep_s`."""
         ...
 
-    def values(self, prefix: str) -> dict[str, bytes]:
-        """All values of `put_once` whose names begin so."""
+    def values(self, prefix: str, start: str = "", limit: int = 10_000) -> dict[str, bytes]:
+        """Values of `put_once` whose names begin so, by name ascending, from the name `prefix + start` on."""
         ...
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
