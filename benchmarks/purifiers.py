@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -16,12 +15,13 @@ import torch
 from torch import nn
 
 from benchmarks import machine
-from benchmarks.data import CACHE, DataMissing, Images, Labeled, mnist, to_grid
+from benchmarks.command import Run, main
+from benchmarks.data import Images, Labeled, mnist, to_grid
 from benchmarks.detection.attacks import Attacker
 from benchmarks.mnist_model import trained
 from benchmarks.networks import predict
 from benchmarks.statistics import Rate
-from benchmarks.tables import RESULTS, table, write
+from benchmarks.tables import table, write
 from defenses.base import Purifier, PurifierSpec
 from defenses.bit_depth import BitDepthSpec
 from defenses.denoising_autoencoder import DenoisingAutoencoderSpec
@@ -56,31 +56,21 @@ class Line:
     fit_s: float
 
 
-def main() -> int:
-    """Status 2 where the data set is absent."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.purifiers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rows: shows that all works, measures little")
-    quick = parser.parse_args().quick
-    try:
-        train, test = mnist()
-    except DataMissing as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    facts = machine.facts(PACKAGES)
+def measure(run: Run) -> Path:
+    """Measures and writes the page."""
+    train, test = mnist()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = trained(train).network
     honest, victims = test.part(*HONEST), test.part(*ATTACKED)
-    if quick:
+    if run.quick:
         honest, victims = honest.part(0, 100), victims.part(0, 30)
     probes = attacked(network, victims)
     lines = []
-    for spec in specs(quick):
+    for spec in specs(run.quick):
         lines.append(measured(spec, network, train.x[:REFERENCE_ROWS], honest, probes))
         print(lines[-1].name, file=sys.stderr, flush=True)
     plain = Rate(int((predict(network, honest.x) == honest.y).sum()), len(honest))
-    command = "python -m benchmarks.purifiers" + " --quick" * quick
-    print(keep(lines, plain, probes, facts, command, CACHE / "results" if quick else RESULTS).read_text())
-    return 0
+    return keep(lines, plain, probes, run.facts, run.command, run.folder)
 
 
 def specs(quick: bool) -> list[PurifierSpec]:
@@ -203,4 +193,4 @@ none is right; their number stands in brackets.
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.purifiers", __doc__, PACKAGES, measure))

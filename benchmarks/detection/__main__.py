@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import machine
-from benchmarks.data import CACHE, DataMissing, Images, Labeled, mnist
+from benchmarks.command import Run, main
+from benchmarks.data import CACHE, Images, Labeled, mnist
 from benchmarks.detection.attacks import attacks
 from benchmarks.detection.judging import Data, calibrated, columns, found
 from benchmarks.detection.outside import outside
 from benchmarks.detection.report import Line, Setup, keep
 from benchmarks.mnist_model import trained
 from benchmarks.networks import Trained, predict
-from benchmarks.tables import RESULTS
 
 REFERENCE_ROWS = 6000
 HOLDOUT = (0, 5000)  # rows of the test set
@@ -42,25 +40,15 @@ FULL = Effort(400, 200, 500)
 QUICK = Effort(40, 20, 50)
 
 
-def main() -> int:
-    """Status 2 where the data set is absent."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rows: shows that all works, measures little")
-    quick = parser.parse_args().quick
-    try:
-        train, test = mnist()
-    except DataMissing as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    facts = machine.facts(PACKAGES)
+def measure(run: Run) -> Path:
+    """Measures and writes the page."""
+    train, test = mnist()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     model = trained(train)
-    lines = measured(model, train, test, QUICK if quick else FULL)
+    lines = measured(model, train, test, QUICK if run.quick else FULL)
     accuracy = float((predict(model.network, test.x) == test.y).mean())
     setup = Setup(accuracy, REFERENCE_ROWS, HOLDOUT[1] - HOLDOUT[0])
-    command = "python -m benchmarks.detection" + " --quick" * quick
-    print(keep(lines, setup, facts, command, CACHE / "results" if quick else RESULTS).read_text())
-    return 0
+    return keep(lines, setup, run.facts, run.command, run.folder)
 
 
 def measured(model: Trained, train: Labeled, test: Labeled, effort: Effort) -> list[Line]:
@@ -106,4 +94,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.detection", __doc__, PACKAGES, measure))

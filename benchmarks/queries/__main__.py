@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -11,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.data import CACHE, DataMissing, Labeled, mnist
+from benchmarks.command import Run, main
+from benchmarks.data import CACHE, Labeled, mnist
 from benchmarks.mnist_model import trained
 from benchmarks.queries.attackers import ATTACKS
 from benchmarks.queries.caller import Caller, Marked
 from benchmarks.queries.report import Found, Spread, keep
 from benchmarks.queries.served import ALONE, CLEAN, Place, served
 from benchmarks.queries.trials import Trial, attacked, cost, habits, honest, replayed
-from benchmarks.tables import RESULTS
 from detectors.queries.likeness import Likeness
 from gateway.chain import Chain
 from gateway.telemetry.observation import ChainInfo, Observation
@@ -50,22 +48,12 @@ FULL = Effort(11, 60, 300, 3, 20_000)
 QUICK = Effort(2, 25, 120, 1, 1000)
 
 
-def main() -> int:
-    """Status 2 where the data set is absent."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few attacks: shows that all works, measures little")
-    quick = parser.parse_args().quick
+def measure(run: Run) -> Path:
+    """Measures and writes the page."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        train, test = mnist()
-    except DataMissing as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    facts = machine.facts(PACKAGES)
-    found = measured(train, test, QUICK if quick else FULL, CACHE / "queries", trained(train).onnx)
-    command = "python -m benchmarks.queries" + " --quick" * quick
-    print(keep(found, facts, command, CACHE / "results" if quick else RESULTS).read_text())
-    return 0
+    train, test = mnist()
+    found = measured(train, test, QUICK if run.quick else FULL, CACHE / "queries", trained(train).onnx)
+    return keep(found, run.facts, run.command, run.folder)
 
 
 def measured(train: Labeled, test: Labeled, effort: Effort, folder: Path, model: Path) -> Found:
@@ -158,4 +146,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.queries", __doc__, PACKAGES, measure))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -12,27 +11,20 @@ import numpy as np
 import psutil
 
 from benchmarks import machine
-from benchmarks.data import CACHE, ROOT, DataMissing, Images, mnist
+from benchmarks.command import Run, main
+from benchmarks.data import CACHE, ROOT, Images, mnist
 from benchmarks.mnist_model import trained
 from benchmarks.queries.served import ALONE, PLAIN, USUAL, served
 from benchmarks.serving.client import Burst, Order
-from benchmarks.tables import RESULTS, table, write
+from benchmarks.tables import table, write
 
 CONNECTIONS = 16
 PACKAGES = ("onnxruntime", "numpy")
 
 
-def main() -> int:
-    """Status 2 where the data set is absent."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries.throughput", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two short rounds: shows that all works, measures little")
-    quick = parser.parse_args().quick
-    try:
-        train, test = mnist()
-    except DataMissing as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    facts = machine.facts(PACKAGES)
+def measure(run: Run) -> Path:
+    """Measures and writes the page."""
+    train, test = mnist()
     folder = CACHE / "queries-throughput"
     bursts: dict[str, list[Burst]] = {PLAIN: [], USUAL: []}
     with served(
@@ -41,12 +33,11 @@ def main() -> int:
         requests = {name: written(folder / "requests" / name, name, train.x[10_000:26_000]) for name in bursts}
         parent = psutil.Process(place.pid)
         pids = tuple(process.pid for process in (parent, *parent.children(recursive=True)))
-        for number in range(2 if quick else 6):
+        for number in range(2 if run.quick else 6):
             for name in sorted(bursts, reverse=bool(number % 2)):
-                order = Order(place.port, CONNECTIONS, 0.5, 1.0 if quick else 5.0, str(requests[name]), pids)
+                order = Order(place.port, CONNECTIONS, 0.5, 1.0 if run.quick else 5.0, str(requests[name]), pids)
                 bursts[name].append(driven(order))
-    print(keep(bursts, facts, CACHE / "results" if quick else RESULTS, quick).read_text())
-    return 0
+    return keep(bursts, run)
 
 
 def written(folder: Path, endpoint: str, x: Images) -> Path:
@@ -82,7 +73,7 @@ def driven(order: Order) -> Burst:
     return Burst(**json.loads(ran.stdout))
 
 
-def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path, quick: bool) -> Path:
+def keep(bursts: dict[str, list[Burst]], run: Run) -> Path:
     """Writes the page; gives its path."""
     rates = {name: [burst.per_second for burst in each] for name, each in bursts.items()}
     cpu = {name: float(np.median([burst.cpu_us for burst in each])) for name, each in bursts.items()}
@@ -103,7 +94,7 @@ def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path,
     text = "\n\n".join(
         [
             "# What remembering queries costs a busy endpoint",
-            f"`python -m benchmarks.queries.throughput{' --quick' * quick}`; {machine.sentence(facts)}",
+            f"`{run.command}`; {machine.sentence(run.facts)}",
             f"One worker, {CONNECTIONS} connections, one MNIST row a request, no row twice in 16,000; medians of "
             f"{len(ratios)} rounds, the two endpoints in turns. `{USUAL}` has `queries` with its defaults (but only "
             f"`flag`), `{PLAIN}` none. Answers other than 200: {refused}.",
@@ -112,9 +103,9 @@ def keep(bursts: dict[str, list[Burst]], facts: dict[str, object], folder: Path,
             f"in CPU a request {cpu[PLAIN] / cpu[USUAL]:.3f}.",
         ]
     )
-    document = {"facts": facts, "per_second": rates, "cpu_us": cpu, "ratio": float(np.median(ratios))}
-    return write("queries-throughput", text, document, folder)[0]
+    document = {"facts": run.facts, "per_second": rates, "cpu_us": cpu, "ratio": float(np.median(ratios))}
+    return write("queries-throughput", text, document, run.folder)[0]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.queries.throughput", __doc__, PACKAGES, measure))
