@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-from models.backend import ModelBackend
-from models.batch import Array, Arrays
 from models.errors import ModelError
 from models.specs import InputConfig, OnnxSpec, OutputConfig, load_model, resolve
-
-RNG = np.random.default_rng(0)
-FLOAT = TensorProto.FLOAT
-N = "n"
-
-
-Node = tuple[str, str, str, dict[str, Any]]
-
-
-def weights(*shape: int) -> Array:
-    return (RNG.standard_normal(shape) / 3).astype(np.float32)
-
-
-def build(
-    path: Path,
-    nodes: Sequence[Node],
-    constants: Arrays,
-    inputs: Sequence[tuple[str, int, Sequence[Any]]],
-    outputs: Sequence[tuple[str, int, Sequence[Any]]],
-) -> Path:
-    """A model of nodes given as (operator, "inputs", "outputs", attributes)."""
-    made = [helper.make_node(op, reads.split(), makes.split(), **more) for op, reads, makes, more in nodes]
-    graph = helper.make_graph(
-        made,
-        "graph",
-        [helper.make_tensor_value_info(*value) for value in inputs],
-        [helper.make_tensor_value_info(*value) for value in outputs],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
-    return path
-
-
-def reference(path: Path, feeds: Arrays) -> list[Array]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    arrays: list[Array] = session.run(None, dict(feeds))
-    return arrays
-
-
-def loaded(spec: OnnxSpec, x: Array) -> ModelBackend:
-    resolved = resolve(spec, x)
-    assert resolved.is_resolved
-    return load_model(OnnxSpec.model_validate_json(resolved.model_dump_json()))
-
-
-MLP: list[Node] = [
-    ("Gemm", "x w1 b1", "h", {}),
-    ("Relu", "h", "features", {}),
-    ("Gemm", "features w2 b2", "y", {}),
-]
-MLP_WEIGHTS = {"w1": weights(4, 6), "b1": weights(6), "w2": weights(6, 3), "b2": weights(3)}
-
-
-def mlp(path: Path, ending: str | None = None, rows: Any = N) -> Path:
-    nodes = [*MLP, *([(ending, "y", "out", {})] if ending else [])]
-    name = "out" if ending else "y"
-    return build(path, nodes, MLP_WEIGHTS, [("x", FLOAT, [rows, 4])], [(name, FLOAT, [rows, 3])])
+from tests.perceptrons import FLOAT, MLP, MLP_WEIGHTS, RNG, N, Node, build, loaded, mlp, reference, weights
 
 
 def test_a_table_model_is_recognized_and_answers_as_onnxruntime(tmp_path: Path) -> None:
