@@ -189,13 +189,15 @@ def collect(stages: tuple[Stage, ...], view: View) -> Evidence:
 
 def _run(stage: Stage, view: View, rows: Array, statistic: Array) -> StageRun:
     scores = p_values = error = None
+    scored = len(rows)
     started = time.time_ns()
     try:
-        if stage.gate is None and len(view) == len(rows):  # nearly always
+        if stage.gate is None and len(view) == scored:  # nearly always
             scores = stage.detector.score(view)
             p_values = stage.tail(scores)
         else:
             scores, p_values = _score_some(stage, view, rows, statistic)
+            scored = int(np.count_nonzero(p_values == p_values))  # not NaN
     except Exception as exc:
         error = f"raised {type(exc).__name__}: {exc}"
     ended = time.time_ns()
@@ -205,7 +207,8 @@ def _run(stage: Stage, view: View, rows: Array, statistic: Array) -> StageRun:
         raise StageFailed(stage.name, error)
     if scores is None or p_values is None:
         scores, p_values = _silent(len(rows))
-    return StageRun(stage.name, scores, p_values, started, ended, stage.shadow, error)
+        scored = 0
+    return StageRun(stage.name, scores, p_values, started, ended, stage.shadow, error, scored)
 
 
 def _silent(n: int) -> tuple[Array, Array]:

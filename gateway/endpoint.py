@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from detectors.drift.monitor import Monitor
 from detectors.queries.likeness import Likeness
@@ -18,6 +19,7 @@ class Endpoint:
 
     `disclosure` is what callers see of the model's answers; None: all. `coarse` is what a marked principal sees where
     `queries` says so, `likeness` what it knows of honest queries; `monitor` watches for drift where `drift` says so.
+    `measured` are the shares of check rows that calibrate saw flagged (rejected ones counted in) and rejected.
     """
 
     name: str
@@ -28,3 +30,4 @@ class Endpoint:
     coarse: Disclosure | None = None
     likeness: Likeness | None = None
     monitor: Monitor | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)

@@ -28,7 +28,7 @@ class StageRun:
     """One stage over one batch: who scored what, when.
 
     `scores` (n,) float32 and `p_values` (n,) float64 are NaN where the stage did not run on a row.
-    Times are `time.time_ns()`; `error` says why a stage gave no evidence.
+    Times are `time.time_ns()`; `error` says why a stage gave no evidence. `scored`: rows, of the whole batch.
     """
 
     name: str
@@ -38,12 +38,13 @@ class StageRun:
     ended_ns: int
     shadow: bool = False
     error: str | None = None
+    scored: int = 0
 
     def take(self, rows: slice) -> StageRun:
         """The run as seen by only these rows."""
-        return StageRun(
-            self.name, self.scores[rows], self.p_values[rows], self.started_ns, self.ended_ns, self.shadow, self.error
-        )
+        scores, p_values = self.scores[rows], self.p_values[rows]
+        times = (self.started_ns, self.ended_ns)
+        return StageRun(self.name, scores, p_values, *times, self.shadow, self.error, self.scored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from typing import Any
 from gateway.console.attention import Attention, Facts, attention
 from gateway.console.sampler import decoded
 from gateway.console.source import Source
-from gateway.console.totals import LOSSES, RECORDER, Totals, totals_of
+from gateway.console.totals import LOSSES, Totals, totals_of
 from gateway.metrics.meter import Numbers
+from gateway.metrics.recorded import recorded
 from gateway.state.sqlite import SqliteStore
 from gateway.state.store import Filter
 
@@ -129,8 +130,7 @@ def health(source: Source) -> Health:
     numbers = source.numbers()
     with source.store() as store:
         requests, size = store.used()
-    recorder = {dict(tags)["what"]: int(value) for (name, tags), value in numbers.items() if name == RECORDER}
-    return Health(_workers(numbers), requests, size, recorder)
+    return Health(_workers(numbers), requests, size, recorded(numbers))
 
 
 def overview(source: Source, endpoint: str, range_s: int, now_s: float | None = None) -> Overview:

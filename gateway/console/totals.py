@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.metrics.meter import LATENCY_S, Numbers
+from gateway.metrics.recorded import recorded
 
-RECORDER = "watchgate_recorder_total"
 LOSSES = ("store_lost", "undescribed", "dropped_verdicts")
 
 
@@ -64,6 +64,8 @@ def totals_of(numbers: Numbers, endpoint: str) -> Totals:
     """One endpoint's counters among all the gateway's numbers."""
     own = {key: value for key, value in numbers.items() if ("endpoint", endpoint) in key[1]}
 
+    kept = recorded(numbers)
+
     def total(name: str, **labels: str) -> float:
         wanted = set(labels.items())
         return sum(value for (found, tags), value in own.items() if found == name and wanted <= set(tags))
@@ -80,15 +82,10 @@ def totals_of(numbers: Numbers, endpoint: str) -> Totals:
         refused=total("watchgate_refusals_total"),
         dropped=total("watchgate_dropped_observations_total"),
         stage_errors=total("watchgate_stage_errors_total"),
-        lost=sum(recorded(numbers, what) for what in LOSSES),
-        export_lost=recorded(numbers, "export_lost"),
+        lost=sum(kept.get(what, 0) for what in LOSSES),
+        export_lost=kept.get("export_lost", 0),
         latency=_buckets(lambda end: total("watchgate_request_seconds_bucket", le=end)),
     )
-
-
-def recorded(numbers: Numbers, what: str) -> float:
-    """One of the trace recorder's counters."""
-    return numbers.get((RECORDER, (("what", what),)), 0)
 
 
 def _is_failure(labels: dict[str, str]) -> bool:

@@ -46,7 +46,7 @@ class Served:
         self.reader = Reader(self.signature)
         self.writer = Writer(self.signature, endpoint.disclosure)
         self.coarse = CoarseWriter(self.signature, endpoint.coarse)
-        self.meter = Meter(endpoint.name)
+        self.meter = Meter(endpoint.name, endpoint.chain.names)
         self.batcher = Batcher(self.judge, config.limits, self.meter, ragged=self.signature.ragged)
 
     def batch(self, tensors: Arrays) -> Batch:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
 
 from gateway.http.judging import Served
+from gateway.metrics.facts import release
 from models.backend import TensorSpec
 
 _encode = msgspec.json.encode
@@ -23,7 +23,7 @@ def paths(served: Served) -> tuple[str, ...]:
 
 def pages(endpoints: Mapping[str, Served]) -> dict[str, bytes]:
     """Body by path."""
-    about = {"name": "watchgate", "version": _release(), "extensions": ["binary_tensor_data"]}
+    about = {"name": "watchgate", "version": release(), "extensions": ["binary_tensor_data"]}
     found = {"/v2": _encode(about), "/v2/health/live": _encode({"live": True})}
     for served in endpoints.values():
         page = _encode(_metadata(served))
@@ -37,13 +37,6 @@ def readiness(endpoints: Mapping[str, Served]) -> dict[str, str]:
     for served in endpoints.values():
         found.update({f"{path}/ready": served.endpoint.name for path in paths(served)})
     return found
-
-
-def _release() -> str:
-    try:
-        return version("watchgate")
-    except PackageNotFoundError:  # run from a folder of source files, as in a bento
-        return "source"
 
 
 def _metadata(served: Served) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from gateway.metrics.families import FAMILIES, family_of
 from gateway.verdict import Action, Judged, Verdicts
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -23,28 +24,6 @@ Numbers = dict[Key, float]
 
 LATENCY_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-
-FAMILIES: Mapping[str, tuple[str, str]] = {
-    "watchgate_requests": ("counter", "Answered requests by endpoint and HTTP status."),
-    "watchgate_rows": ("counter", "Judged rows by endpoint and action (what was done)."),
-    "watchgate_shadow_rows": ("counter", "Rows by endpoint and action that a shadowing endpoint would have taken."),
-    "watchgate_decided_rows": ("counter", "Flagged and rejected rows by endpoint, action and the stage that decided."),
-    "watchgate_refusals": ("counter", "Requests refused without a verdict, by endpoint and reason."),
-    "watchgate_stage_errors": ("counter", "Stages that raised or overran their time, by endpoint and stage."),
-    "watchgate_dropped_observations": (
-        "counter",
-        "Verdicts that the trace store had no room for, by endpoint and kind.",
-    ),
-    "watchgate_recorder": ("counter", "What the trace recorder kept, wrote, sent and lost."),
-    "watchgate_queries": ("counter", "Queries that the tracker took, dropped, compared and found alike."),
-    "watchgate_stage_seconds": ("summary", "Time of a stage on a batch, by endpoint and stage."),
-    "watchgate_request_seconds": ("histogram", "Time from reading a request's head to its answer, by endpoint."),
-    "watchgate_batch_seconds": ("summary", "Time of a batch in the chain, by endpoint."),
-    "watchgate_batch_rows": ("histogram", "Rows in a batch, by endpoint."),
-    "watchgate_queued_rows": ("gauge", "Rows that wait for the chain, by endpoint."),
-    "watchgate_workers": ("gauge", "Workers whose numbers these are."),
-}
-GAUGES = frozenset(name for name, (kind, _) in FAMILIES.items() if kind == "gauge")
 
 
 class Histogram:
@@ -73,19 +52,20 @@ class Histogram:
 
 
 class Meter:
-    """One endpoint's numbers in this worker."""
+    """One endpoint's numbers in this worker. What its stages count begins at zero, so that the first is seen as one."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, stages: Sequence[str] = ()) -> None:
         self.endpoint = endpoint
-        self.statuses: Counter[int] = Counter()
+        self.statuses: Counter[int] = Counter({200: 0, 403: 0, 503: 0})
         self.refusals: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter(kept=0, clean=0)
         self.actions = [0, 0, 0]
         self.shadowed = [0, 0, 0]
-        self.decided: Counter[tuple[str, str]] = Counter()
-        self.stage_ns: Counter[str] = Counter()
-        self.stage_runs: Counter[str] = Counter()
-        self.stage_errors: Counter[str] = Counter()
+        self.decided = Counter({(word, stage): 0 for word in ("flag", "reject") for stage in stages})
+        self.stage_ns = Counter(dict.fromkeys(stages, 0))
+        self.stage_runs = Counter(dict.fromkeys(stages, 0))
+        self.stage_rows = Counter(dict.fromkeys(stages, 0))
+        self.stage_errors = Counter(dict.fromkeys(stages, 0))
         self.latency = Histogram(LATENCY_S)
         self.batch_rows = Histogram(BATCH_ROWS)
         self.batch_seconds = 0.0
@@ -98,6 +78,7 @@ class Meter:
         for run in judged.verdicts.runs:
             self.stage_ns[run.name] += run.ended_ns - run.started_ns
             self.stage_runs[run.name] += 1
+            self.stage_rows[run.name] += run.scored
             if run.error is not None:
                 self.stage_errors[run.name] += 1
 
@@ -139,6 +120,7 @@ class Meter:
         _spread(found, "watchgate_refusals_total", own, "reason", self.refusals)
         _spread(found, "watchgate_dropped_observations_total", own, "kind", self.dropped)
         _spread(found, "watchgate_stage_errors_total", own, "stage", self.stage_errors)
+        _spread(found, "watchgate_stage_rows_total", own, "stage", self.stage_rows)
         for action in Action:
             found[key("watchgate_rows_total", {**own, "action": action.word})] = self.actions[action]
             found[key("watchgate_shadow_rows_total", {**own, "action": action.word})] = self.shadowed[action]
@@ -161,11 +143,16 @@ def key(name: str, labels: Mapping[str, str]) -> Key:
 
 
 def added(parts: Iterable[Numbers]) -> Numbers:
-    """The sum of several workers' numbers."""
+    """Several workers' numbers as one: sums, and of some gauges the largest."""
     total: Numbers = {}
     for part in parts:
         for each, value in part.items():
-            total[each] = total.get(each, 0) + value
+            known = total.get(each)
+            if known is None:
+                total[each] = value
+            else:
+                family = family_of(each[0])
+                total[each] = max(known, value) if family is not None and family.largest else known + value
     return total
 
 
@@ -181,19 +168,12 @@ class _Collected(Collector):
         self.numbers = numbers
 
     def collect(self) -> Iterable[Metric]:
-        for family, (kind, text) in FAMILIES.items():
-            metric = Metric(family, text, kind)
-            for (name, labels), value in self.numbers.items():
-                if _family(name) == family:
-                    metric.add_sample(name, dict(labels), value)
-            yield metric
-
-
-def _family(name: str) -> str:
-    for suffix in ("_total", "_bucket", "_sum", "_count"):
-        if name.endswith(suffix):
-            return name.removesuffix(suffix)
-    return name
+        metrics = {family.name: Metric(family.base, family.text, family.kind) for family in FAMILIES}
+        for (name, labels), value in self.numbers.items():
+            family = family_of(name)
+            if family is not None:
+                metrics[family.name].add_sample(name, dict(labels), value)
+        return (metric for metric in metrics.values() if metric.samples)
 
 
 def _spread(into: Numbers, name: str, own: Mapping[str, str], label: str, counts: Mapping[Any, int]) -> None:

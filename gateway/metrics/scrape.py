@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from gateway.http.judging import Served
+from gateway.metrics.facts import build, facts
 from gateway.metrics.meter import Numbers, exposition, key
+from gateway.metrics.recorded import RECORDER, TRACKER, named
 from gateway.metrics.tally import Tally
 
 EVERY_S = 1.0
@@ -31,6 +33,14 @@ class Scrape:
         self._tally: Tally | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._written: Numbers = {}
+        self._facts: Numbers = build()
+        for served in endpoints:
+            self._facts.update(facts(served.endpoint))
+
+    @property
+    def own(self) -> Numbers:
+        """This worker's numbers as it last wrote them, for other threads to look at."""
+        return self._written
 
     def start(self) -> None:
         """Begins to write once a second; call it in the event loop."""
@@ -64,14 +74,12 @@ class Scrape:
         return self._tally
 
     def _numbers(self) -> Numbers:
-        numbers: Numbers = {key("watchgate_workers", {}): 1}
+        numbers: Numbers = {key("watchgate_workers", {}): 1, **self._facts}
         for served in self._endpoints:
             served.meter.queued_rows = served.batcher.queued_rows
             numbers.update(served.meter.numbers())
-        for what, count in self._stats().items():
-            numbers[key("watchgate_recorder_total", {"what": what})] = count
-        for what, count in self._tracked().items():
-            numbers[key("watchgate_queries_total", {"what": what})] = count
+        numbers.update(named(self._stats(), RECORDER))
+        numbers.update(named(self._tracked(), TRACKER))
         return numbers
 
 

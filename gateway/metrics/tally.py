@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.metrics.meter import GAUGES, Key, Numbers, added
+from gateway.metrics.families import family_of
+from gateway.metrics.meter import Key, Numbers, added
 
 _RETIRED = "retired"
 
@@ -89,7 +90,7 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 
 def _counters(numbers: Numbers) -> Numbers:
-    return {each: value for each, value in numbers.items() if each[0] not in GAUGES}
+    return {each: value for each, value in numbers.items() if (f := family_of(each[0])) and f.kind != "gauge"}
 
 
 def _try_lock(path: Path) -> int | None:

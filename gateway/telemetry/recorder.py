@@ -142,7 +142,10 @@ class SideRecorder:
         writer = self._writer.counts if self._writer is not None else {}
         export = self._export.counts if self._export is not None else {}
         sent = ("exported", "export_failures", "export_lost")
-        return {**{key: writer.get(key, 0) for key in keys}, **{key: export.get(key, 0) for key in sent}}
+        now = {"waiting": 0, "written_s": 0}
+        if self._writer is not None:
+            now = {"waiting": self._writer.lagging, "written_s": self._writer.written_s}
+        return {**{key: writer.get(key, 0) for key in keys}, **{key: export.get(key, 0) for key in sent}, **now}
 
 
 def open_recorder(config: Config, chains: Sequence[ChainInfo]) -> SideRecorder:

@@ -58,6 +58,7 @@ class Writer(threading.Thread):
         self._retry_s = _RETRY_S[0]
         self._tidied = time.monotonic()
         self._cost_s = 0.0  # of one record, when many are written
+        self.written_s = 0  # when the store last took records, in seconds since 1970
 
     def run(self) -> None:
         """Until `stop`, and then until all is written or the time is up."""
@@ -132,6 +133,7 @@ class Writer(threading.Thread):
                 return
             self._retry_s = _RETRY_S[0]
             self._writing = []
+            self.written_s = int(time.time())
 
     def _write(self, entries: Sequence[Entry]) -> None:
         store = self._opened()
@@ -165,13 +167,14 @@ class Writer(threading.Thread):
 
     def _back_off(self, exc: Exception) -> None:
         self.counts["store_failures"] += 1
-        logger.warning("the trace store can't be written, %d requests wait: %s", self._lagging, exc)
+        logger.warning("the trace store can't be written, %d requests wait: %s", self.lagging, exc)
         self._close_store()
         self._retry_at = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
 
     @property
-    def _lagging(self) -> int:
+    def lagging(self) -> int:
+        """Records that a failing store has not taken yet."""
         return len(self._writing) + len(self._backlog)
 
     def _tidy(self) -> None:

@@ -117,7 +117,12 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     spec = _resolved(bundle)
     told, coarse = _disclosure(name, endpoint, spec, backend), queries.coarse(name, endpoint, spec, backend)
     likeness, monitor = queries.load(name, endpoint, bundle, backend.spec), drift.load(name, endpoint, bundle)
-    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor)
+    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor, _measured(manifest))
+
+
+def _measured(manifest: Mapping[str, Any]) -> Mapping[str, float]:
+    report = manifest.get("report", {})
+    return {which: report[which]["rate"] for which in ("flag", "reject") if report.get(which) is not None}
 
 
 def _resolved(bundle: Bundle) -> ModelSpec:

@@ -179,8 +179,8 @@ async def test_numbers_of_queries_are_in_metrics(tmp_path: Path) -> None:
     async with tracked(tmp_path) as (app, tracker), served.client(app) as caller:
         await attack(caller, tracker, 3)
         page = (await caller.get("/metrics")).text
-        assert 'watchgate_queries_total{what="new_rows"} 3.0' in page
-        assert 'watchgate_queries_total{what="dropped"} 0.0' in page
+        assert "watchgate_query_new_rows_total 3.0" in page
+        assert 'watchgate_query_requests_total{outcome="dropped"} 0.0' in page
 
 
 async def test_keys_name_the_caller_and_are_replaced_without_a_restart(tmp_path: Path) -> None:

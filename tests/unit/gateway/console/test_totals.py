@@ -19,7 +19,7 @@ def meter() -> Meter:
 
 def test_counters_become_totals() -> None:
     other: Numbers = {key("watchgate_rows_total", {"endpoint": "other", "action": "allow"}): 99}
-    recorder = {key("watchgate_recorder_total", {"what": "store_lost"}): 2.0}
+    recorder = {key("watchgate_store_records_total", {"outcome": "lost"}): 2.0}
     found = totals_of({**meter().numbers(), **other, **recorder}, "digits")
     assert (found.requests, found.failed, found.rows, found.flagged, found.rejected) == (4, 1, 6, 1, 2)
     assert (found.suspicious, found.lost, sum(found.latency)) == (3, 2, 4)

@@ -1,0 +1,53 @@
+"""Which metric each counter of the trace recorder and of the tracker is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gateway.metrics.meter import Key, Numbers, key
+
+_OBSERVED = "watchgate_recorder_observations_total"
+_RECORDS = "watchgate_store_records_total"
+_EXPORTED = "watchgate_export_requests_total"
+
+RECORDER: Mapping[str, Key] = {
+    **{
+        f"{word}_{lane}": key(_OBSERVED, {"lane": lane, "outcome": outcome})
+        for lane in ("verdicts", "clean")
+        for word, outcome in (("taken", "whole"), ("taken_bare", "bare"), ("dropped", "dropped"))
+    },
+    "stored": key(_RECORDS, {"outcome": "stored"}),
+    "store_lost": key(_RECORDS, {"outcome": "lost"}),
+    "undescribed": key(_RECORDS, {"outcome": "undescribed"}),
+    "store_failures": key("watchgate_store_failures_total", {}),
+    "payloads_lost": key("watchgate_store_lost_payloads_total", {}),
+    "waiting": key("watchgate_store_waiting_records", {}),
+    "written_s": key("watchgate_store_last_write_timestamp_seconds", {}),
+    "exported": key(_EXPORTED, {"outcome": "exported"}),
+    "export_lost": key(_EXPORTED, {"outcome": "lost"}),
+    "export_failures": key("watchgate_export_failures_total", {}),
+}
+TRACKER: Mapping[str, Key] = {
+    "taken": key("watchgate_query_requests_total", {"outcome": "taken"}),
+    "dropped": key("watchgate_query_requests_total", {"outcome": "dropped"}),
+    "rows": key("watchgate_query_rows_total", {}),
+    "new_rows": key("watchgate_query_new_rows_total", {}),
+    "alike_rows": key("watchgate_query_alike_rows_total", {}),
+    "unsampled_rows": key("watchgate_query_unsampled_rows_total", {}),
+    "marks": key("watchgate_query_marks_total", {}),
+    "failures": key("watchgate_tracker_failures_total", {}),
+    "store_failures": key("watchgate_tracker_store_failures_total", {}),
+}
+_ABSENT = "written_s"  # until the first write there is no time to tell
+
+
+def named(counts: Mapping[str, float], which: Mapping[str, Key]) -> Iterator[tuple[Key, float]]:
+    """The counters that are metrics, under their names."""
+    for what, count in counts.items():
+        if what in which and (count or what != _ABSENT):
+            yield which[what], count
+
+
+def recorded(numbers: Numbers) -> dict[str, int]:
+    """The recorder's counters by the names that the recorder gives them."""
+    return {what: int(numbers[name]) for what, name in RECORDER.items() if name in numbers}
