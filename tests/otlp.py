@@ -8,19 +8,25 @@ from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Receiver:
-    """Keeps the spans it was sent. `statuses` are answered first, one a request, before it begins to accept."""
+    """Keeps the spans and log records it was sent.
+
+    `statuses` are answered first, one a request, before it begins to accept.
+    """
 
     def __init__(self, *statuses: int) -> None:
         self.spans: list[Span] = []
+        self.logs: list[LogRecord] = []
         self.resources: list[dict[str, object]] = []
         self.paths: list[str] = []
         self.statuses = list(statuses)
@@ -53,6 +59,11 @@ class Receiver:
         self.paths.append(path)
         if self.statuses:
             return self.statuses.pop(0)
+        if path.endswith("/v1/logs"):
+            for each in ExportLogsServiceRequest.FromString(body).resource_logs:
+                for part in each.scope_logs:
+                    self.logs.extend(part.log_records)
+            return 200
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resources.append(attributes(group.resource.attributes))
             for scope in group.scope_spans:

@@ -18,6 +18,7 @@ from opentelemetry.semconv.attributes import (
 SCOPE = "watchgate"
 ROOT_SPAN = "watchgate.infer"
 STAGE_SPAN = "watchgate.stage"  # and the stage's name
+DRIFT_SPAN = "watchgate.drift"
 
 METHOD = http_attributes.HTTP_REQUEST_METHOD
 ROUTE = http_attributes.HTTP_ROUTE
@@ -75,3 +76,11 @@ STAGE_CONDITIONAL = "watchgate.stage.conditional"
 STAGE_DECIDED = "watchgate.stage.decided"  # whether its evidence was the strongest on some row
 STAGE_TIME_MS = "watchgate.stage.time_ms"
 STAGE_ERROR = "watchgate.stage.error"
+
+DRIFT_STATE = "watchgate.drift.state"  # started or ended
+DRIFT_SERIES = "watchgate.drift.series"
+DRIFT_KIND = "watchgate.drift.kind"
+DRIFT_STATISTIC = "watchgate.drift.statistic"
+DRIFT_THRESHOLD = "watchgate.drift.threshold"
+DRIFT_PSI = "watchgate.drift.psi"
+DRIFT_ROWS = "watchgate.drift.window_rows"

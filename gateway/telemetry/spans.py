@@ -38,10 +38,15 @@ def resource(service_name: str | None) -> Resource:
     return Resource.create({**facts})
 
 
+def scope() -> InstrumentationScope:
+    """What makes all our spans and events."""
+    return InstrumentationScope(names.SCOPE, _version())
+
+
 def spans_of(record: Record, sender: Resource) -> list[ReadableSpan]:
     """Root first, then the stages in order."""
     trace_id = _trace_id(record.id)
-    scope = InstrumentationScope(names.SCOPE, _version())
+    maker = scope()
     root_context = _context(trace_id, record.id, 0)
     root = ReadableSpan(
         names.ROOT_SPAN,
@@ -53,7 +58,7 @@ def spans_of(record: Record, sender: Resource) -> list[ReadableSpan]:
         status=Status(StatusCode.ERROR, record.error) if record.status >= 500 else Status(StatusCode.UNSET),
         start_time=record.started_ns,
         end_time=record.ended_ns,
-        instrumentation_scope=scope,
+        instrumentation_scope=maker,
     )
     deciders = {row.stage for row in record.row_evidence}
     children = [
@@ -66,7 +71,7 @@ def spans_of(record: Record, sender: Resource) -> list[ReadableSpan]:
             status=Status(StatusCode.ERROR, stage.error) if stage.error else Status(StatusCode.UNSET),
             start_time=stage.started_ns,
             end_time=stage.ended_ns,
-            instrumentation_scope=scope,
+            instrumentation_scope=maker,
         )
         for number, stage in enumerate(record.stages, start=1)
     ]

@@ -1,0 +1,1 @@
+"""Alarms of drift to those who should hear of them: a log line, an OpenTelemetry span and event, signed webhooks."""
