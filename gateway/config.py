@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from defenses.catalogue import AnyPurifierSpec
 from detectors.catalogue import AnyDetectorSpec
+from gateway.alerts.settings import AlertsConfig
 from gateway.disclosure import AnyAnswerPolicy
 from gateway.principals.settings import PrincipalConfig
 from gateway.smoothing import Smoothing
+from gateway.state.address import EXPECTED, is_address, shown
 from gateway.tracking.driftconfig import DriftConfig
 from gateway.tracking.settings import QueriesConfig
 from models.specs import AnyModelSpec
@@ -123,6 +126,7 @@ class EndpointConfig(Strict):
     chain: tuple[StageConfig, ...] = ()
     selects: bool = Field(default=False, repr=False)
     cost: Annotated[float, Field(ge=1.0)] | None = None
+    wear: Literal["mild", "none"] = "mild"  # what honest images and series may come with, and still be honest
     purify: tuple[PurifyConfig, ...] = ()
     mode: Literal["enforce", "shadow"] = "enforce"
     disclose: Disclose = "verdict"
@@ -179,11 +183,32 @@ class Capture(Strict):
 
 
 class StateConfig(Strict):
-    """Where verdict records live. `path` is relative to the config file."""
+    """Where verdict records live, and what replicas share. `path` is relative to the config file.
 
-    kind: Literal["sqlite"] = "sqlite"
+    With `kind: redis` what several hosts must see as one lives in the server at `url`, under names that begin with
+    `prefix`; verdict records stay in `path`.
+    """
+
+    kind: Literal["sqlite", "redis"] = "sqlite"
     path: Path = Path("state")
+    url: str | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "watchgate"
+    cluster: bool = False  # whether `url` is one of the nodes of a Redis cluster
     capture: Capture = Capture()
+
+    @model_validator(mode="after")
+    def _addressed(self) -> StateConfig:
+        if self.kind != "redis":
+            if self.url is not None:
+                raise ValueError("url: expected with `kind: redis` only")
+            return self
+        if find_spec("redis") is None:
+            raise ValueError("kind: `redis` needs the package redis, found none: pip install 'watchgate[redis]'")
+        if self.url is None:
+            raise ValueError(f"url: is required with `kind: redis`: {EXPECTED}; found nothing")
+        if not is_address(self.url):
+            raise ValueError(f"url: expected {EXPECTED}, found {shown(self.url)!r}")
+        return self
 
 
 class TelemetryConfig(Strict):
@@ -205,5 +230,6 @@ class Config(Strict):
     endpoints: Annotated[dict[str, EndpointConfig], Field(min_length=1)]
     state: StateConfig = StateConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    alerts: AlertsConfig = AlertsConfig()  # who is told of drift, beside the log
     principal: PrincipalConfig | None = None  # null: the peer's address
     bundle: Path = Path("bundle")  # written by calibrate, verified and loaded by serve; relative to the config file

@@ -17,6 +17,7 @@ from typing import Any, cast
 from gateway.errors import OperatorError
 from gateway.state.eviction import evict, expire, principal_caps
 from gateway.state.history import History
+from gateway.state.lists import Lists
 from gateway.state.marks import Marks
 from gateway.state.narrowing import narrowed
 from gateway.state.payload import Blob, pack, unpack
@@ -57,6 +58,7 @@ class SqliteStore:
         self.marks = Marks(db)
         self.history = History(db)
         self.current = int(db.execute("PRAGMA user_version").fetchone()[0]) >= VERSION  # else only to be read
+        self.lists = Lists(db, self.current)
 
     @staticmethod
     def open_for_writing(path: Path, quota: Quota = DEFAULT_QUOTA) -> SqliteStore:
