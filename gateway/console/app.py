@@ -18,7 +18,8 @@ from starlette.staticfiles import StaticFiles
 from gateway.console.access import Access
 from gateway.console.gate import Gate
 from gateway.console.pages import calibration, overview, request, requests, signin
-from gateway.console.rendering import message
+from gateway.console.recent import KEPT_S, Recent
+from gateway.console.rendering import lines, message
 from gateway.console.sampler import Sampler
 from gateway.console.source import Source
 from gateway.errors import OperatorError
@@ -28,8 +29,8 @@ _ID = "{id:str}"
 _UNREADABLE = (StoreError, OperatorError, sqlite3.Error, OSError)  # of the store and the metrics files
 
 
-def build(source: Source, access: Access, *, sampling: bool = True) -> Starlette:
-    """The app; with `sampling` it also writes counters down while it runs."""
+def build(source: Source, access: Access, *, sampling: bool = True, kept_s: float = KEPT_S) -> Starlette:
+    """The app; with `sampling` it also writes counters down while it runs. Pages are served again for `kept_s`."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -56,11 +57,12 @@ def build(source: Source, access: Access, *, sampling: bool = True) -> Starlette
             Route("/sign-out", signin.sign_out, methods=["POST"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Gate, access=access)],
+        middleware=[Middleware(Gate, access=access), Middleware(Recent, kept_s=kept_s)],
         exception_handlers={HTTPException: _http, **dict.fromkeys(_UNREADABLE, _store)},
         lifespan=lifespan,
     )
     app.state.source, app.state.access = source, access
+    app.state.lines, app.state.answered = lines(), {}
     return app
 
 

@@ -29,11 +29,9 @@ def histogram(tail: TailMap, flag: Number, reject: Number, score: Number, name: 
     heights = np.sqrt(shares(tail, ends))
     heights = heights / max(float(heights.max()), 1e-12) * (_BASE - 8.0)
     wide = _WIDTH / _BINS
-    parts = [
-        el("rect", x=i * wide, y=_BASE - h, width=wide - 0.6, height=h, class_="bar")
-        for i, h in enumerate(heights.tolist())
-        if h > 0.05
-    ]
+    drawn = [(i * wide, h) for i, h in enumerate(heights.tolist()) if h > 0.05]
+    bars = [f"M{x:.2f} {_BASE:g}v{-h:.2f}h{wide - 0.6:.2f}v{h:.2f}z" for x, h in drawn]
+    parts = [el("path", d="".join(bars) or "M0 0", class_="bar")]
     parts.append(el("line", x1=0.0, x2=_WIDTH, y1=_BASE, y2=_BASE, class_="axis"))
     for value, class_ in ((flag, "flag"), (reject, "reject")):
         if value is not None and low <= value <= high:

@@ -30,6 +30,7 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _OPEN = ("/sign-in", "/static/")
+_FIXED = "private, max-age=31536000, immutable"
 
 
 class Gate:
@@ -50,8 +51,7 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
-                fixed = scope["path"].startswith("/static/")
-                headers.setdefault("cache-control", "no-cache" if fixed else "no-store")
+                headers.setdefault("cache-control", _FIXED if _is_fixed(scope) else "no-store")
             await send(message)
 
         answer = self._refusal(HTTPConnection(scope))
@@ -70,3 +70,8 @@ class Gate:
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"hx-redirect": "/sign-in"})
         return RedirectResponse("/sign-in", 303)
+
+
+def _is_fixed(scope: Scope) -> bool:
+    """Whether the address names one very content of a static file."""
+    return bool(scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v="))

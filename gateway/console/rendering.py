@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gateway.cli.since import iso, local
 from gateway.console.access import COOKIE, Access
+from gateway.console.lines import Lines
 from gateway.console.source import Source
 from gateway.errors import OperatorError
 
@@ -31,6 +34,18 @@ def access_of(request: Request) -> Access:
     """Who may see this console."""
     found: Access = request.app.state.access
     return found
+
+
+def lines_of(request: Request) -> Lines:
+    """The lines of this console's lists. Its users hold the store: they take turns."""
+    found: Lines = request.app.state.lines
+    return found
+
+
+def lines() -> Lines:
+    """A new console's, with none drawn yet."""
+    macro: Any = _environment().get_template("macros.html").module
+    return Lines(macro.line)
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
@@ -71,7 +86,10 @@ async def form(request: Request) -> dict[str, str]:
 
 def plain(text: object) -> str:
     """The text without control and direction characters, which could make it look like something else."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
 
 
 def ago(moment_ns: int) -> str:
@@ -92,6 +110,17 @@ def brief_clock(moment_ns: int) -> str:
     """Local time; with the day where that is not today."""
     today = local(time.time_ns(), "%Y-%m-%d") == local(moment_ns, "%Y-%m-%d")
     return local(moment_ns, "%H:%M:%S" if today else "%d %b %H:%M")
+
+
+def zone() -> str:
+    """The zone that times are shown in."""
+    return datetime.now().astimezone().strftime("%Z")
+
+
+def zone_facts() -> str:
+    """The same, with its distance from UTC where it has one."""
+    offset = datetime.now().astimezone().strftime("%z")
+    return zone() if offset in ("", "+0000") else f"{zone()} (UTC{offset[:3]}:{offset[3:5]})"
 
 
 def moment(moment_ns: int) -> str:
@@ -124,6 +153,12 @@ def size(value: float) -> str:
 
 
 @cache
+def fixed(name: str) -> str:
+    """The address of a static file: another one when its content is another, so that browsers may keep it for good."""
+    return f"/static/{name}?v={hashlib.sha256((_HOME / 'static' / name).read_bytes()).hexdigest()[:12]}"
+
+
+@cache
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(_HOME / "templates"),
@@ -134,4 +169,5 @@ def _environment() -> Environment:
     )
     for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, count, size):
         made.filters[filter_.__name__] = filter_
+    made.globals |= {"zone": zone, "zone_facts": zone_facts, "fixed": fixed}
     return made

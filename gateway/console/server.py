@@ -14,7 +14,7 @@ from gateway.console.app import build
 from gateway.console.source import Source
 
 _WATCH_S = 0.5
-_NICE = 5  # where cores are short, requests to the model come first
+_NICE = 10  # where cores are short, requests to the model come first: a tenth of one is what is left for pages
 
 
 def run(source: Source, host: str, port: int, parent: int | None = None) -> None:

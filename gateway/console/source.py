@@ -27,6 +27,7 @@ class Source:
         self._turn = threading.Lock()
         self._store: SqliteStore | None = None
         self._file: tuple[int, int] | None = None
+        self.opened = 0  # how often the store was opened
         self._read: tuple[float, Numbers] = (-1e9, {})
         self._bundles: dict[str, tuple[float, Calibration | None]] = {}
 
@@ -77,6 +78,7 @@ class Source:
         if self._store is None:
             self._store = SqliteStore.open_for_writing(self.config.state.path)
             self._file = _identity(file)
+            self.opened += 1
         return self._store
 
 

@@ -10,13 +10,16 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from gateway.state.lists import By
 from gateway.state.record import WORDS, Word
 from gateway.state.store import Filter
 
 STOPPED: tuple[Word, ...] = ("flag", "reject", "error")
+TOGETHER: dict[By, str] = {"principal": "the same principal", "digest": "the same input"}
 AGES_S = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 604_800}
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 _TEXT = 300
+_STEP_S = 10  # "the last hour" moves on so often: in between, a list that nothing was added to need not be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Query:
         params = request.query_params
         stated = params.getlist("verdict")
         verdicts = tuple(word for word in WORDS if word in stated) or STOPPED
-        names = ("endpoint", "stage", "principal", "label", "age", "digest", "q")
+        names = ("endpoint", "stage", "principal", "label", "age", "digest", "q", "together")
         return Query(verdicts, {name: params.get(name, "").strip()[:_TEXT] for name in names})
 
     def filter(self) -> Filter:
@@ -40,7 +43,7 @@ class Query:
         fields = self.fields
         age_s = AGES_S.get(fields["age"])
         return Filter(
-            since_ns=None if age_s is None else time.time_ns() - age_s * 10**9,
+            since_ns=None if age_s is None else int(time.time() / _STEP_S) * _STEP_S * 10**9 - age_s * 10**9,
             endpoint=fields["endpoint"] or None,
             verdicts=self.verdicts if not fields["q"] else (),
             stage=fields["stage"] or None,
@@ -49,6 +52,11 @@ class Query:
             digest=fields["digest"] or None,
             begins=self.begins,
         )
+
+    @property
+    def by(self) -> By | None:
+        """What requests are put together by; None where each stands alone."""
+        return next((by for by in TOGETHER if by == self.fields["together"]), None)
 
     @property
     def begins(self) -> str | None:
@@ -60,6 +68,10 @@ class Query:
     def narrowed(self) -> bool:
         """Whether anything is left out beyond what always is."""
         return any(self.fields.values()) or self.verdicts != STOPPED
+
+    def inside(self, key: str) -> str:
+        """The end of an address that shows the requests of one group."""
+        return self.address(together="", **{self.by or "q": key})
 
     def address(self, **more: str) -> str:
         """The same query as the end of an address."""

@@ -77,5 +77,5 @@ def served(folder: Path) -> Iterator[Tally]:
 @pytest.fixture
 def client(source: Source) -> Iterator[Visitor]:
     """A browser on this machine."""
-    with Visitor(build(source, Access(None), sampling=False), base_url="http://127.0.0.1:3001") as client:
+    with Visitor(build(source, Access(None), sampling=False, kept_s=0.0), base_url="http://127.0.0.1:3001") as client:
         yield client

@@ -88,3 +88,9 @@ def test_signing_in_and_out(far: Visitor) -> None:
     assert far.post("/sign-out", data={"form_key": "guessed"}).status_code == 403
     assert far.post("/sign-out", data={"form_key": key_in(page.text)}).status_code == 303
     assert far.get("/").status_code == 303
+
+
+def test_static_files_are_kept_for_good_under_their_own_address(client: Visitor) -> None:
+    style = client.get("/").text.split('rel="stylesheet" href="')[1].split('"')[0]
+    assert "immutable" in client.get(style).headers["cache-control"]
+    assert client.get(style.partition("?")[0]).headers["cache-control"] == "no-store"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -79,3 +80,35 @@ def test_hostile_text_shows_as_text(client: Visitor, records: list[Record]) -> N
     shown = client.get(f"/requests/{records[3].id}").text
     assert shown.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4  # principal, agent, route, caller's id
     assert HOSTILE not in shown
+
+
+def test_an_open_list_hears_of_a_mark(client: Visitor, source: Source, records: list[Record]) -> None:
+    address = re.findall(r'hx-get="(/requests/rows[^"]*)"', client.get("/requests").text)[0].replace("&amp;", "&")
+    assert [client.get(address).status_code for _ in range(2)] == [204, 204]
+    with source.store() as store:
+        store.marks.put(records[0], "attack")
+    assert '<span class="mark attack">' in client.get(address).text
+
+
+def test_requests_are_put_together(client: Visitor, source: Source, records: list[Record]) -> None:
+    with source.store() as store:
+        store.write([describe(observe(wild(1), principal="many")) for _ in range(3)])
+    page = client.get("/requests?together=principal").text
+    assert re.findall(r'<td class="num">(\d+)</td>', page) == ["3", "1", "3"]  # the newest principal first
+    assert 'href="/requests?principal=many"' in page
+    assert "<script>alert" not in page
+    same = client.get("/requests?together=digest&verdict=reject").text
+    inside = re.findall(r'href="(/requests\?[^"]*digest=[0-9a-f]{64}[^"]*)"', same)[0].replace("&amp;", "&")
+    assert len(listed(client.get(inside).text)) == 4  # the same input of two principals
+
+
+def test_times_say_their_zone(client: Visitor, records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        page = client.get("/requests").text
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "Times are in IST (UTC+05:30)." in page
+    assert "Time, IST" in page
