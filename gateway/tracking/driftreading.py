@@ -1,0 +1,124 @@
+"""Reads what evaluations of drift wrote: how an endpoint stands, how it stood, and what alarmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.state.shared.opening import open_shared
+from gateway.state.shared.store import SharedStore
+from gateway.state.shared.tables import SHARED
+from gateway.tracking.driftreport import (
+    DriftAlarm,
+    DriftStatus,
+    SeriesStatus,
+    alarm_prefix,
+    history_prefix,
+    status_name,
+)
+from gateway.training.bundle import MANIFEST
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+MOST = 10_000  # statuses of a history that are read
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One endpoint: its last evaluation (None: there was none), earlier ones, oldest first; alarms, newest first."""
+
+    endpoint: str
+    status: DriftStatus | None
+    history: tuple[DriftStatus, ...] = ()
+    alarms: tuple[DriftAlarm, ...] = ()
+
+
+def bundle_of(config: Config, endpoint: str) -> str | None:
+    """The version of the bundle that `serve` would load now; None where there is none."""
+    try:
+        manifest = json.loads((config.bundle / endpoint / MANIFEST).read_text(encoding="utf-8"))
+        return str(manifest["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def shared_if_any(config: Config) -> Iterator[SharedStore | None]:
+    """The shared store, for this thread and block; None where no gateway made one yet.
+
+    Raises:
+        OperatorError: the file is another database, or a later release's.
+        StoreError: it can't be read now.
+    """
+    if config.state.kind == "sqlite" and not (config.state.path / SHARED.name).is_file():
+        yield None
+        return
+    store = open_shared(config, make=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def read_drift(store: SharedStore, endpoint: str, bundle: str, since_s: float) -> Drift:
+    """All there is to show of an endpoint since then.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    status = read_status(store, endpoint, bundle)
+    return Drift(
+        endpoint, status, read_history(store, endpoint, bundle, since_s), read_alarms(store, endpoint, since_s)
+    )
+
+
+def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus | None:
+    """The last evaluation of an endpoint with this bundle; None where there was none.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    kept = store.load(status_name(endpoint, bundle))
+    return None if kept is None else msgspec.json.decode(kept.value, type=DriftStatus)
+
+
+def read_history(store: SharedStore, endpoint: str, bundle: str, since_s: float = 0.0) -> tuple[DriftStatus, ...]:
+    """Evaluations since then, the oldest first.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    found = [
+        msgspec.json.decode(value, type=DriftStatus)
+        for value in store.values(history_prefix(endpoint), limit=MOST).values()
+    ]
+    mine = (one for one in found if one.bundle == bundle and one.at_s >= since_s)
+    return tuple(sorted(mine, key=lambda one: one.at_s))
+
+
+def read_alarms(store: SharedStore, endpoint: str, since_s: float = 0.0) -> tuple[DriftAlarm, ...]:
+    """Alarms of all bundles since then, the newest first.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    values = store.values(alarm_prefix(endpoint)).values()
+    found = (msgspec.json.decode(value, type=DriftAlarm) for value in values)
+    recent = (alarm for alarm in found if alarm.at_s >= since_s)
+    return tuple(sorted(recent, key=lambda alarm: (-alarm.at_s, alarm.started, alarm.series)))
+
+
+def farthest_first(series: Iterable[SeriesStatus]) -> tuple[SeriesStatus, ...]:
+    """By how far the statistic is above its threshold; series that drift before those that don't."""
+    return tuple(sorted(series, key=lambda one: (not one.drifted, -level(one), one.name)))
+
+
+def level(series: SeriesStatus) -> float:
+    """The statistic in units of its threshold."""
+    return series.statistic / series.threshold if series.threshold > 0.0 else 0.0
