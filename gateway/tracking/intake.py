@@ -6,7 +6,8 @@ import queue
 from dataclasses import dataclass
 
 from gateway.telemetry.observation import Observation
-from models.batch import Array
+from gateway.tracking.seen import Seen
+from gateway.verdict import Judged
 
 MOST_ITEMS = 4096
 MOST_BYTES = 2**26
@@ -26,7 +27,7 @@ class Intake:
     def __init__(self, items: int = MOST_ITEMS, nbytes: int = MOST_BYTES) -> None:
         self._items = items
         self._nbytes = nbytes
-        self._queue: queue.SimpleQueue[tuple[str, str, Array] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Seen | None] = queue.SimpleQueue()
         self._put = 0  # bytes, counted by the thread that puts
         self._taken = 0  # bytes, counted by the thread that takes
         self.counts = Counts()
@@ -36,31 +37,38 @@ class Intake:
         judged = observation.judged
         if judged is None:
             return
-        x = judged.batch.x
-        size = x.nbytes
+        size = _nbytes(judged)
         waiting = self._queue
         if waiting.qsize() >= self._items or self._put - self._taken + size > self._nbytes:
             self.counts.dropped += 1
             return
         self._put += size
         self.counts.taken += 1
-        waiting.put((observation.chain.endpoint, observation.principal, x))
+        waiting.put(Seen(observation.chain.endpoint, observation.principal, observation.id, judged))
 
     def wake(self) -> None:
         """Lets whoever waits in `take` go on."""
         self._queue.put(None)
 
-    def take(self, timeout_s: float) -> list[tuple[str, str, Array]]:
-        """What waits: endpoint, principal and rows; after `timeout_s` at the latest, maybe nothing."""
-        found: list[tuple[str, str, Array]] = []
+    def take(self, timeout_s: float) -> list[Seen]:
+        """What waits; after `timeout_s` at the latest, maybe nothing."""
+        found: list[Seen] = []
         try:
             item = self._queue.get(timeout=timeout_s)
             while True:
                 if item is not None:
-                    self._taken += item[2].nbytes
+                    self._taken += _nbytes(item.judged)
                     found.append(item)
                 if len(found) >= self._items:
                     return found
                 item = self._queue.get_nowait()
         except queue.Empty:
             return found
+
+
+def _nbytes(judged: Judged) -> int:
+    """The rows' and their features': what is large."""
+    outputs = judged.outputs
+    features = None if outputs is None else outputs.features
+    size: int = judged.batch.x.nbytes
+    return size if features is None else size + features.nbytes

@@ -10,19 +10,27 @@ from gateway.endpoint import Endpoint
 from gateway.errors import OperatorError
 from gateway.state.principals import PrincipalStore
 from gateway.state.store import StoreError
+from gateway.tracking.queries import QueryWatcher
 from gateway.tracking.secret import secret
 from gateway.tracking.sharing import Sharing
 from gateway.tracking.tracker import Tracker
 
 
 def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int = 1) -> Tracker | None:
-    """The tracker this config asks for, not started. The store is opened once, so that mistakes show before serving.
+    """The tracker this config asks for, not started. Stores are opened once, so that mistakes show before serving.
 
     `workers` processes tell each other what was asked.
 
     Raises:
         OperatorError: the state folder can't be written, or holds what this release can't use.
     """
+    queries = _queries(config, endpoints, workers)
+    if queries is None:
+        return None
+    return Tracker([queries], queries.marks)
+
+
+def _queries(config: Config, endpoints: Mapping[str, Endpoint], workers: int) -> QueryWatcher | None:
     settings = {name: each.config.queries for name, each in endpoints.items() if each.config.queries is not None}
     if not settings:
         return None
@@ -47,4 +55,4 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
         )
     versions = {f"{name} {endpoints[name].info.version}": memory for name, memory in memories.items()}
     sharing = Sharing(versions) if workers > 1 else None
-    return Tracker(memories, settings, lambda: PrincipalStore.open(path), sharing=sharing)
+    return QueryWatcher(memories, settings, lambda: PrincipalStore.open(path), sharing=sharing)

@@ -1,4 +1,4 @@
-"""The tracker's thread: drains the intake, remembers queries, marks principals, and keeps the marks current."""
+"""The tracker's thread: drains the intake and hands what it finds to the watchers."""
 
 from __future__ import annotations
 
@@ -6,227 +6,107 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from detectors.queries.memory import Finding, QueryMemory
-from gateway.state.principals import Mark, PrincipalStore
-from gateway.state.store import StoreError
 from gateway.telemetry.observation import Observation
+from gateway.tracking.exchange import Exchange
 from gateway.tracking.intake import Intake
 from gateway.tracking.marks import Marks
-from gateway.tracking.settings import QueriesConfig
-from gateway.tracking.sharing import Sharing
-from gateway.tracking.turn import Turn
-from models.batch import Array
+from gateway.tracking.seen import Seen
+from gateway.tracking.watcher import Watcher
 
 logger = logging.getLogger("watchgate.tracking")
 
 PAUSE_S = 0.005  # between turns: a lone attacker is marked in this time, and a busy gateway is woken no more often
 BUSY_PAUSE_S = 0.1  # where there is more than may be looked at: many rows at once are cheaper
-BREATH_S = 1e-4  # the interpreter lock is given up between chunks, or a request would wait for it
-CHUNK = 16  # rows looked at without a breath
-REFRESH_S = 0.25  # how old the marks of other workers may be
-FLUSH_S = 1.0  # how old the numbers of queries may be
-MOST_UNWRITTEN = 10_000  # principals that wait while the store is out of order
+IDLE_S = 0.25  # between turns while nothing is asked
 
 
 class Tracker:
-    """`observe` from the request path; everything else happens in a thread of its own.
+    """`observe` from the request path; everything else happens in threads of its own.
 
-    `memories` and `settings` by endpoint; endpoints without them are passed over. `sharing` is for several workers.
+    `marks` are those that a watcher keeps current. `exchange` talks to the store that replicas share.
     """
 
     def __init__(
-        self,
-        memories: Mapping[str, QueryMemory],
-        settings: Mapping[str, QueriesConfig],
-        open_store: Callable[[], PrincipalStore],
-        clock: Callable[[], float] = time.time,
-        sharing: Sharing | None = None,
+        self, watchers: Sequence[Watcher], marks: Marks | None = None, exchange: Exchange | None = None
     ) -> None:
-        self.marks = Marks()
+        self.marks = Marks() if marks is None else marks
         self.intake = Intake()
-        self._memories = memories
-        self._settings = settings
-        self._open_store = open_store
-        self._store: PrincipalStore | None = None
-        self._clock = clock
-        self._sharing = sharing
+        self._watchers = tuple(watchers)
+        self._exchange = exchange
+        self._wanted = frozenset(name for watcher in watchers for name in watcher.endpoints)
         self._counts: Counter[str] = Counter()
-        self._queries: Counter[str] = Counter()  # not in the store yet
-        self._fresh: dict[str, Mark] = {}  # not in the store yet
-        self._changes = -1
-        self._refreshed = self._flushed = 0.0
-        self._turn = Turn({name: each.rows_per_second for name, each in settings.items()})
         self._closing = False
         self._deadline = float("inf")
         self._thread: threading.Thread | None = None
 
     def observe(self, observation: Observation) -> None:
         """Takes what a request asked; never waits."""
-        if not self._closing and observation.chain.endpoint in self._memories:
+        if not self._closing and observation.chain.endpoint in self._wanted:
             self.intake.observe(observation)
 
     def start(self) -> None:
-        """Reads the marks and begins.
+        """Begins: in the process that serves, for threads don't outlive a fork.
 
         Raises:
-            OperatorError: the state folder holds another program's `principals.db`.
+            OperatorError: a watcher can't work with this config.
         """
-        self._refresh()
+        for watcher in self._watchers:
+            watcher.start()
+        if self._exchange is not None:
+            self._exchange.start()
         self._thread = threading.Thread(target=self._run, name="watchgate-tracker", daemon=True)
         self._thread.start()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Looks at what waits and writes, for at most `timeout_s`."""
-        self._deadline = time.monotonic() + timeout_s
+        ends = time.monotonic() + timeout_s
+        self._deadline = ends - timeout_s / 2 if self._exchange is not None else ends
         self._closing = True
         self.intake.wake()
         if self._thread is not None:
-            self._thread.join(timeout_s)
+            self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        if self._exchange is not None:
+            self._exchange.close(max(0.0, ends - time.monotonic()))
 
     def stats(self) -> dict[str, int]:
-        """What was taken, looked at and lost since the start, in this process."""
+        """What was taken, looked at and lost since the start, in this process, by all watchers."""
         door = self.intake.counts
-        keys = ("rows", "new_rows", "alike_rows", "unsampled_rows", "marks", "failures", "store_failures")
-        return {"taken": door.taken, "dropped": door.dropped, **{key: self._counts[key] for key in keys}}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that remembered queries take."""
-        return sum(memory.nbytes for memory in self._memories.values())
+        total: Counter[str] = Counter(taken=door.taken, dropped=door.dropped + self._counts["abandoned"])
+        total["failures"] = self._counts["failures"]
+        for watcher in self._watchers:
+            total.update(watcher.stats())
+        if self._exchange is not None:
+            total.update(self._exchange.stats())
+        return dict(total)
 
     def _run(self) -> None:
         while not self._closing:
-            left_out = self._guarded(self.intake.take(REFRESH_S))
-            time.sleep(BUSY_PAUSE_S if left_out else PAUSE_S)
+            busy = self._step(self.intake.take(IDLE_S))
+            time.sleep(BUSY_PAUSE_S if busy else PAUSE_S)
         while waiting := self.intake.take(0.0):
             if time.monotonic() >= self._deadline:
-                self._counts["unsampled_rows"] += sum(len(x) for _, _, x in waiting)
+                self._counts["abandoned"] += len(waiting)
                 break
-            self._guarded(waiting)
-        self._flush()
-        self._close_store()
+            self._step(waiting)
+        for watcher in self._watchers:
+            self._guarded(watcher.close, self._deadline)
 
-    def _guarded(self, waiting: list[tuple[str, str, Array]]) -> int:
+    def _step(self, waiting: list[Seen]) -> bool:
+        busy = False
+        for watcher in self._watchers:
+            wanted = [seen for seen in waiting if seen.endpoint in watcher.endpoints]
+            if wanted:
+                self._guarded(watcher.take, wanted)
+            busy |= bool(self._guarded(watcher.turn, time.monotonic()))
+        return busy
+
+    def _guarded(self, act: Callable[[Any], Any], argument: object) -> Any:
         try:
-            return self._step(waiting)
-        except Exception:  # nothing may end the thread beside the path
+            return act(argument)
+        except Exception:  # nothing may end the thread beside the path, nor keep the other watchers from it
             self._counts["failures"] += 1
             logger.exception("a turn of the tracker failed")
-            return 0
-
-    def _step(self, waiting: list[tuple[str, str, Array]]) -> int:
-        """Looks at what may be looked at; how many rows were left out."""
-        for endpoint, principal, x in waiting:
-            self._counts["rows"] += len(x)
-            self._queries[principal] += len(x)
-            self._turn.add(endpoint, principal, x)
-        chunks, left_out = self._turn.chunks(time.monotonic(), CHUNK)
-        self._counts["unsampled_rows"] += left_out
-        for endpoint, names, x in chunks:
-            self._look(endpoint, names, x)
-            time.sleep(BREATH_S)
-        now = time.monotonic()
-        if self._fresh or now - self._flushed > FLUSH_S:
-            self._flush()
-        if now - self._refreshed > REFRESH_S:
-            self._refresh()
-            self._share()
-        return left_out
-
-    def _look(self, endpoint: str, names: list[str], x: Array) -> None:
-        try:
-            told = self._memories[endpoint].ask(names, x, self._clock())
-        except Exception:  # one request's fault must not end the side path
-            self._counts["failures"] += 1
-            logger.exception("endpoint %s: queries could not be compared", endpoint)
-            return
-        for principal, finding in told.items():
-            if finding.alike:
-                self._mark(endpoint, principal, finding)
-            self._counts["new_rows"] += finding.new  # last: whoever waits for it finds the mark
-
-    def _mark(self, endpoint: str, principal: str, finding: Finding) -> None:
-        """At once in this worker, in the others after the next flush."""
-        self._counts["alike_rows"] += finding.alike
-        now_ns = int(self._clock() * 1e9)
-        until_ns = now_ns + int(self._settings[endpoint].mark_minutes * 60e9)
-        fresh = self._fresh.get(principal)
-        known = self.marks.current.get(principal)
-        if known is None:
-            self._counts["marks"] += 1
-            logger.warning("principal %r is marked: %s", principal, finding.reason)
-        first = fresh or Mark(principal, endpoint, finding.reason, 0, now_ns, until_ns)
-        self._fresh[principal] = _more(first, finding.alike, until_ns)
-        self.marks.current = {**self.marks.current, principal: _more(known or first, finding.alike, until_ns)}
-
-    def _flush(self) -> None:
-        fresh, queries = self._fresh, self._queries
-        self._flushed = time.monotonic()
-        if not fresh and not queries:
-            return
-        try:
-            self._opened().add(fresh, queries, int(self._clock() * 1e9))
-        except StoreError as exc:
-            self._failed(exc)  # kept, and tried again
-            return
-        self._fresh, self._queries = {}, Counter()
-        self._changes = -1
-
-    def _share(self) -> None:
-        try:
-            if self._sharing is not None:
-                self._sharing.exchange(self._opened(), self._clock())
-        except StoreError as exc:
-            self._failed(exc)
-
-    def _refresh(self) -> None:
-        """The marks of all workers. One that is gone before its time was lifted: its queries are forgotten."""
-        self._refreshed = time.monotonic()
-        now_ns = int(self._clock() * 1e9)
-        try:
-            store = self._opened()
-            changes = store.changes
-            expired = any(mark.until_ns <= now_ns for mark in self.marks.current.values())
-            if changes == self._changes and not expired:
-                return
-            stored = store.marks(now_ns)
-        except StoreError as exc:
-            self._failed(exc)
-            return
-        self._changes = changes
-        for principal, mark in self.marks.current.items():
-            if principal not in stored and principal not in self._fresh and mark.until_ns > now_ns:
-                for memory in self._memories.values():
-                    memory.forget(principal)
-        ours = {
-            name: _more(stored[name], m.alike, m.until_ns) if name in stored else m for name, m in self._fresh.items()
-        }
-        self.marks.current = {**stored, **ours}
-
-    def _opened(self) -> PrincipalStore:
-        if self._store is None:
-            self._store = self._open_store()
-        return self._store
-
-    def _failed(self, exc: StoreError) -> None:
-        self._counts["store_failures"] += 1
-        logger.warning("marks can't be read or written, this worker goes on with its own: %s", exc)
-        self._close_store()
-        for kept in (self._fresh, self._queries):
-            while len(kept) > MOST_UNWRITTEN:
-                del kept[next(iter(kept))]
-
-    def _close_store(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            with suppress(Exception):
-                store.close()
-
-
-def _more(mark: Mark, alike: int, until_ns: int) -> Mark:
-    return Mark(
-        mark.principal, mark.endpoint, mark.reason, mark.alike + alike, mark.since_ns, max(mark.until_ns, until_ns)
-    )
+            return None

@@ -20,10 +20,11 @@ from gateway.state.principals import Mark, PrincipalStore
 from gateway.state.store import StoreError
 from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.tracking.intake import Intake
+from gateway.tracking.queries import REFRESH_S, QueryWatcher
 from gateway.tracking.secret import FILE, secret
 from gateway.tracking.settings import QueriesConfig
 from gateway.tracking.sharing import Sharing, pack, unpack
-from gateway.tracking.tracker import REFRESH_S, Tracker
+from gateway.tracking.tracker import Tracker
 from gateway.tracking.turn import Turn
 from gateway.verdict import Judged
 from models.batch import Array, Batch, InputSpec
@@ -44,8 +45,11 @@ def likeness() -> Likeness:
 
 
 def tracker(likeness: Likeness, open_store: Callable[[], PrincipalStore], **stated: float) -> Tracker:
-    settings = QueriesConfig.model_validate(stated)
-    return Tracker({"m": QueryMemory(likeness, b"s")}, {"m": settings}, open_store)
+    return of(QueryWatcher({"m": QueryMemory(likeness, b"s")}, {"m": QueriesConfig.model_validate(stated)}, open_store))
+
+
+def of(watcher: QueryWatcher) -> Tracker:
+    return Tracker([watcher], watcher.marks)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -216,8 +220,8 @@ def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Pa
     memories = [QueryMemory(likeness, b"s", told=True) for _ in range(2)]
     settings = {"m": QueriesConfig()}
     both = [
-        Tracker({"m": memory}, settings, lambda: PrincipalStore.open(tmp_path), sharing=Sharing({"m 1": memory}))
-        for memory in memories
+        of(QueryWatcher({"m": memory}, settings, lambda: PrincipalStore.open(tmp_path), sharing=sharing))
+        for memory, sharing in zip(memories, [Sharing({"m 1": memory}) for memory in memories], strict=True)
     ]
     for each in both:
         each.start()
@@ -288,11 +292,12 @@ def test_a_turn_that_fails_does_not_end_the_tracker(likeness: Likeness, tmp_path
         started.start()  # before serving it is told
     attempts = iter([OSError("no such device")])
     started.close()
-    started = tracker(likeness, open_store)
+    watcher = QueryWatcher({"m": QueryMemory(likeness, b"s")}, {"m": QueriesConfig()}, open_store)
+    started = of(watcher)
     attempts = iter([])
     started.start()
     attempts = iter([OSError("no such device")])
-    started._close_store()
+    watcher._close_store()
     started.observe(observation(ROWS[:1]))
     until(lambda: started.stats()["failures"] == 1)
     started.observe(observation(ROWS[1:2]))
