@@ -11,9 +11,9 @@ from typing import Any
 from gateway.state.address import shown
 from gateway.state.store import StoreError
 
-CONNECT_S = 1.0
-ANSWER_S = 2.0
-REST_S = 0.5  # after a failure nothing is asked for so long: who waits for a dead server in vain does nothing else
+CONNECT_S = 0.5
+ANSWER_S = 1.0
+REST_S = 1.0  # after a failure nothing is asked for so long: who waits for a dead server in vain does nothing else
 _FORMAT = 1  # of what is kept; part of every name, so that releases that keep it otherwise don't meet
 
 # A clock that never goes back, as `Tick` has it; KEYS[1] is where it is kept. Numbers are exact to a microsecond.

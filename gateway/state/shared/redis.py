@@ -11,7 +11,7 @@ from gateway.state.shared import bounds, scripts
 from gateway.state.shared.store import Flush, Kept
 from models.batch import Array
 
-_BIG = np.dtype(">i8")  # as BITFIELD keeps numbers
+_LITTLE = np.dtype("<i8")
 _HASHES = 17  # that a log is made of
 _AT_ONCE = 500  # ids that are looked up at once
 _KEPT_MS = int(bounds.KEPT_S * 1000)
@@ -38,12 +38,11 @@ class RedisShared:
         """See `SharedStore`."""
         keys = [self._clock, self._link.name("replica", flush.replica)]
         keep = (bounds.REPLICAS_S, bounds.SUMS_S, bounds.KEPT_S)
-        args: list[str | int] = [flush.sequence, *(int(seconds * 1000) for seconds in keep), bounds.BUCKETS]
+        args: list[bytes | int] = [flush.sequence, *(int(seconds * 1000) for seconds in keep), bounds.BUCKETS]
         for (key, bucket), sums in flush.sums.items():
             keys += [self._facts(key), self._sums(key, bucket), self._index(key)]
             keys += [self._sums(key, bucket, "late"), self._index(key, "late")]
-            vector = np.asarray(sums, dtype=np.int64)
-            args += [bucket, int(vector[0]), len(vector), told(vector)]
+            args += [bucket, int(sums[0]), np.asarray(sums, dtype=_LITTLE).tobytes()]
         over = self._link.run(scripts.ADD, keys, args)
         if over:
             self._link.ask("UNLINK", *over)
@@ -92,7 +91,7 @@ class RedisShared:
     def values(self, prefix: str, start: str = "", limit: int = 10_000) -> dict[str, bytes]:
         """See `SharedStore`."""
         found = self._link.run(scripts.VALUES, self._once, [prefix + start, prefix.encode() + b"\xff", limit])
-        return _paired(found)
+        return dict(reversed(_paired(found).items()))
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """See `SharedStore`."""
@@ -139,14 +138,8 @@ class RedisShared:
         return [(bucket, _vector(each)) for bucket, each in zip(buckets, packed, strict=True) if each is not None]
 
 
-def told(vector: Array) -> str:
-    """What the script adds: `#index value` of all that is not 0, and of the last, which makes the sums long enough."""
-    at = np.union1d(np.flatnonzero(vector), [len(vector) - 1])
-    return " ".join(f"#{index} {value}" for index, value in zip(at.tolist(), vector[at].tolist(), strict=True))
-
-
 def _vector(packed: bytes) -> Array:
-    return np.frombuffer(packed, dtype=_BIG).astype(np.int64)
+    return np.frombuffer(packed, dtype=_LITTLE).astype(np.int64)
 
 
 def _paired(flat: Sequence[bytes]) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """What Redis does in one piece. KEYS[1] is always the clock's.
 
-Lua's numbers are doubles, exact up to 2^53 only: sums stay text on their way to `BITFIELD`, which adds 64-bit integers.
+Lua's numbers are doubles, exact up to 2^53 only: 64-bit sums are added as halves of 32 bits, which stay below 2^33.
 """
 
 from __future__ import annotations
@@ -9,46 +9,60 @@ from gateway.state.redislink import CLOCK
 
 NOW = f"{CLOCK} return string.format('%.6f', clock())"
 
-# KEYS: clock, replica, and for each place: key's facts, sums, their index, late sums, their index.
-# ARGV: sequence, how long a replica, sums and keys are kept (ms), most buckets, and for each place: bucket, rows,
-# length, and the values that are not 0 as "#index value ...". Returns the sums that are over the bound.
-ADD = """
-local last = redis.call('GET', KEYS[2])
-if last and tonumber(ARGV[1]) <= tonumber(last) then return {} end
-local places = (#KEYS - 2) / 5
-for p = 0, places - 1 do
-  local known, length = redis.call('HGET', KEYS[3 + 5 * p], 'length'), ARGV[8 + 4 * p]
-  if known and known ~= length then
-    return redis.error_reply('REFUSED ' .. KEYS[3 + 5 * p] .. ': expected ' .. known .. ' numbers, found ' .. length)
-  end
-end
-local over = {}
-for p = 0, places - 1 do
-  local facts, bucket, rows = KEYS[3 + 5 * p], ARGV[6 + 4 * p], ARGV[7 + 4 * p]
-  local found = redis.call('HMGET', facts, 'sealed', 'forgotten')
-  local sealed, forgotten = tonumber(found[1] or '-inf'), tonumber(found[2] or '-inf')
-  local gone = tonumber(bucket) < forgotten
-  local late = gone or tonumber(bucket) <= sealed
-  redis.call('HSET', facts, 'length', ARGV[8 + 4 * p])
-  if late then redis.call('HINCRBY', facts, 'late_rows', rows) end
-  redis.call('PEXPIRE', facts, ARGV[4])
-  if not gone then
-    local sums, index = KEYS[4 + 5 * p], KEYS[5 + 5 * p]
-    if late then sums, index = KEYS[6 + 5 * p], KEYS[7 + 5 * p] end
-    local args = {}
-    for at, value in string.gmatch(ARGV[9 + 4 * p], '(%S+) (%S+)') do
-      local n = #args
-      args[n + 1], args[n + 2], args[n + 3], args[n + 4] = 'INCRBY', 'i64', at, value
-      if n > 4000 then redis.call('BITFIELD', sums, unpack(args)) args = {} end
+# Two packed vectors of little-endian 64-bit integers, 32 numbers at a time.
+PLUS = """
+local whole = '<' .. string.rep('I4', 64)
+local function plus(one, other)
+  local parts = {}
+  for at = 1, #one, 256 do
+    local size = math.min(64, (#one - at + 1) / 4)
+    local format = size == 64 and whole or '<' .. string.rep('I4', size)
+    local a, b = {struct.unpack(format, one, at)}, {struct.unpack(format, other, at)}
+    for i = 1, size, 2 do
+      local low, high = a[i] + b[i], a[i + 1] + b[i + 1]
+      if low >= 4294967296 then low, high = low - 4294967296, high + 1 end
+      a[i], a[i + 1] = low, high % 4294967296
     end
-    if #args > 0 then redis.call('BITFIELD', sums, unpack(args)) end
-    redis.call('PEXPIRE', sums, ARGV[3])
-    redis.call('ZADD', index, bucket, bucket)
-    redis.call('PEXPIRE', index, ARGV[4])
-    local most = tonumber(ARGV[5])
-    if redis.call('ZCARD', index) > most then
-      local first = redis.call('ZPOPMIN', index)[1]
-      over[#over + 1] = string.sub(sums, 1, #sums - #bucket) .. first
+    parts[#parts + 1] = struct.pack(format, unpack(a, 1, size))
+  end
+  return table.concat(parts)
+end
+"""
+
+# KEYS: clock, replica, and for each place: key's facts, sums, their index, late sums, their index.
+# ARGV: sequence, how long a replica, sums and keys are kept (ms), most buckets, and for each place: bucket, rows and
+# packed sums. Returns the names of sums that are over the bound.
+ADD = f"""{PLUS}
+local last = redis.call('GET', KEYS[2])
+if last and tonumber(ARGV[1]) <= tonumber(last) then return {{}} end
+local places = {{}}
+for p = 0, (#KEYS - 2) / 5 - 1 do
+  local k, a = 3 + 5 * p, 6 + 3 * p
+  local place = {{facts = KEYS[k], bucket = ARGV[a], rows = ARGV[a + 1], sums = ARGV[a + 2], length = #ARGV[a + 2] / 8}}
+  local found = redis.call('HMGET', KEYS[k], 'length', 'sealed', 'forgotten')
+  if found[1] and tonumber(found[1]) ~= place.length then
+    local expected = ': expected ' .. found[1] .. ' numbers, found ' .. place.length
+    return redis.error_reply('REFUSED ' .. KEYS[k] .. expected)
+  end
+  place.gone = tonumber(place.bucket) < tonumber(found[3] or '-inf')
+  place.late = place.gone or tonumber(place.bucket) <= tonumber(found[2] or '-inf')
+  place.name, place.index = KEYS[k + 1], KEYS[k + 2]
+  if place.late then place.name, place.index = KEYS[k + 3], KEYS[k + 4] end
+  places[#places + 1] = place
+end
+local over = {{}}
+for _, place in ipairs(places) do
+  redis.call('HSET', place.facts, 'length', place.length)
+  if place.late then redis.call('HINCRBY', place.facts, 'late_rows', place.rows) end
+  redis.call('PEXPIRE', place.facts, ARGV[4])
+  if not place.gone then
+    local known = redis.call('GET', place.name)
+    redis.call('SET', place.name, known and plus(known, place.sums) or place.sums, 'PX', ARGV[3])
+    redis.call('ZADD', place.index, place.bucket, place.bucket)
+    redis.call('PEXPIRE', place.index, ARGV[4])
+    if redis.call('ZCARD', place.index) > tonumber(ARGV[5]) then
+      local first = redis.call('ZPOPMIN', place.index)[1]
+      over[#over + 1] = string.sub(place.name, 1, #place.name - #place.bucket) .. first
     end
   end
 end
@@ -98,11 +112,11 @@ if over > 0 then drop(redis.call('ZRANGE', KEYS[3], 0, over - 1)) end
 return 1
 """
 
-# KEYS: clock, values, until, names. ARGV: first, end, limit. Returns names and values in turn.
+# KEYS: clock, values, until, names. ARGV: first, end, limit. Returns the last names and their values in turn.
 VALUES = f"""{CLOCK}
 local now = clock()
 local found = {{}}
-for _, name in ipairs(redis.call('ZRANGEBYLEX', KEYS[4], '[' .. ARGV[1], '(' .. ARGV[2], 'LIMIT', 0, ARGV[3])) do
+for _, name in ipairs(redis.call('ZREVRANGEBYLEX', KEYS[4], '(' .. ARGV[2], '[' .. ARGV[1], 'LIMIT', 0, ARGV[3])) do
   if tonumber(redis.call('ZSCORE', KEYS[3], name)) > now then
     found[#found + 1] = name
     found[#found + 1] = redis.call('HGET', KEYS[2], name)

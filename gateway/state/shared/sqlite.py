@@ -134,9 +134,9 @@ class SqliteShared:
     def values(self, prefix: str, start: str = "", limit: int = 10_000) -> dict[str, bytes]:
         """See `SharedStore`."""
         wanted = (prefix + start, prefix + "\U0010ffff", self.now(), limit)
-        query = "SELECT name, value FROM once WHERE name >= ? AND name < ? AND until > ? ORDER BY name LIMIT ?"
+        query = "SELECT name, value FROM once WHERE name >= ? AND name < ? AND until > ? ORDER BY name DESC LIMIT ?"
         with self._reading() as db:
-            return dict(db.execute(query, wanted).fetchall())
+            return dict(reversed(db.execute(query, wanted).fetchall()))
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """See `SharedStore`."""

@@ -87,7 +87,7 @@ class SharedStore(Protocol):
         ...
 
     def values(self, prefix: str, start: str = "", limit: int = 10_000) -> dict[str, bytes]:
-        """Values of `put_once` whose names begin so, by name ascending, from the name `prefix + start` on."""
+        """Values of `put_once` whose names begin so, from the name `prefix + start` on: the last `limit`, ascending."""
         ...
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:

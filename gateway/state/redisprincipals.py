@@ -1,0 +1,183 @@
+"""Marks on principals and how much each asked, shared by all hosts: a `PrincipalStore` in a Redis server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from gateway.state.principals import Mark
+from gateway.state.redislink import RedisLink, link
+
+_MOST = 10_000  # principals whose numbers, and marks, are kept
+_TOLD_S = 60  # how long rows that workers tell each other are kept
+_MOST_TOLD = 20_000  # pieces of them
+_SENDER_MS = 7 * 86_400_000  # how long a worker's last sequence is kept
+_READ = 1000  # pieces that are read at once
+_SEQ = 2**20  # a stream's id as one number: milliseconds and what is counted within one
+
+# KEYS: clock, facts, alike, until, queries, asked last, changes, sender. ARGV: time (us), most, sequence, how long it
+# is kept (ms), number of marks, and for each mark: principal, facts, alike, until (us); then principals and queries.
+_ADD = """
+if ARGV[3] ~= '' then
+  if tonumber(redis.call('GET', KEYS[8]) or '0') >= tonumber(ARGV[3]) then return end
+  redis.call('SET', KEYS[8], ARGV[3], 'PX', ARGV[4])
+end
+local function drop(names, byTime, ...)
+  for _, name in ipairs(names) do
+    redis.call('ZREM', byTime, name)
+    for _, hash in ipairs({...}) do redis.call('HDEL', hash, name) end
+  end
+end
+drop(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[1]), KEYS[4], KEYS[2], KEYS[3])
+local at = 6
+for _ = 1, tonumber(ARGV[5]) do
+  local name, ends = ARGV[at], ARGV[at + 3]
+  redis.call('HSETNX', KEYS[2], name, ARGV[at + 1])
+  redis.call('HINCRBY', KEYS[3], name, ARGV[at + 2])
+  local known = redis.call('ZSCORE', KEYS[4], name)
+  if not known or tonumber(known) < tonumber(ends) then redis.call('ZADD', KEYS[4], ends, name) end
+  at = at + 4
+end
+for i = at, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[5], ARGV[i], ARGV[i + 1])
+  redis.call('ZADD', KEYS[6], ARGV[1], ARGV[i])
+end
+local most = tonumber(ARGV[2])
+drop(redis.call('ZRANGE', KEYS[4], 0, -most - 1), KEYS[4], KEYS[2], KEYS[3])
+drop(redis.call('ZRANGE', KEYS[6], 0, -most - 1), KEYS[6], KEYS[5])
+redis.call('SET', KEYS[7], ARGV[1], 'NX')
+redis.call('INCR', KEYS[7])
+"""
+
+# KEYS: clock, facts, alike, until. ARGV: time (us). Returns principal, facts, alike and until (us) in turn.
+_MARKS = """
+local found = {}
+local ends = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. ARGV[1], '+inf', 'WITHSCORES')
+for i = 1, #ends, 2 do
+  found[#found + 1] = ends[i]
+  found[#found + 1] = redis.call('HGET', KEYS[2], ends[i])
+  found[#found + 1] = redis.call('HGET', KEYS[3], ends[i])
+  found[#found + 1] = ends[i + 1]
+end
+return found
+"""
+
+# KEYS: clock, facts, alike, until, changes. ARGV: principal.
+_LIFT = """
+for _, hash in ipairs({KEYS[2], KEYS[3]}) do redis.call('HDEL', hash, ARGV[1]) end
+local was = redis.call('ZREM', KEYS[4], ARGV[1])
+if was == 1 then redis.call('INCR', KEYS[5]) end
+return was
+"""
+
+# KEYS: clock, stream. ARGV: worker, seconds, most, and endpoints and packed rows in turn.
+_SHARE = """
+local oldest = string.format('%.0f', (tonumber(redis.call('TIME')[1]) - tonumber(ARGV[2])) * 1000)
+for i = 4, #ARGV, 2 do
+  redis.call('XADD', KEYS[2], '*', 'w', ARGV[1], 'e', ARGV[i], 'a', ARGV[i + 1])
+end
+redis.call('XTRIM', KEYS[2], 'MINID', oldest)
+redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
+redis.call('EXPIRE', KEYS[2], 86400)
+"""
+
+
+class RedisPrincipals:
+    """A `PrincipalStore`. Times are exact to a microsecond."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        facts, alike, until, queries, last, changes, told = (
+            link.name("principals", part) for part in ("facts", "alike", "until", "queries", "asked", "changes", "told")
+        )
+        self._marks = [link.name("clock"), facts, alike, until]
+        self._queries, self._last, self._changes, self._told = queries, last, changes, told
+        self._read = 0
+
+    @staticmethod
+    def open(url: str, prefix: str = "watchgate", cluster: bool = False) -> RedisPrincipals:
+        """Nothing is sent before something is asked."""
+        return RedisPrincipals(link(url, prefix, cluster))
+
+    def add(
+        self, marks: Mapping[str, Mark], queries: Mapping[str, int], now_ns: int, sent: tuple[str, int] | None = None
+    ) -> None:
+        """See `PrincipalStore`."""
+        sender, sequence = sent or ("", "")
+        keys = [*self._marks, self._queries, self._last, self._changes, self._link.name("sender", sender)]
+        args: list[str | int | bytes] = [now_ns // 1000, _MOST, sequence, _SENDER_MS, len(marks)]
+        for mark in marks.values():
+            facts = msgspec.json.encode((mark.endpoint, mark.reason, mark.since_ns))
+            args += [mark.principal, facts, mark.alike, mark.until_ns // 1000]
+        args += [part for each in queries.items() for part in each]
+        self._link.run(_ADD, keys, args)
+
+    def marks(self, now_ns: int) -> dict[str, Mark]:
+        """See `PrincipalStore`."""
+        flat = self._link.run(_MARKS, self._marks, [now_ns // 1000])
+        found = {}
+        for name, facts, alike, until_us in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True):
+            endpoint, reason, since_ns = msgspec.json.decode(facts, type=tuple[str, str, int])
+            mark = Mark(name.decode(), endpoint, reason, int(alike), since_ns, int(float(until_us)) * 1000)
+            found[mark.principal] = mark
+        return found
+
+    def queries(self) -> dict[str, int]:
+        """See `PrincipalStore`."""
+        last = self._link.ask("ZRANGE", self._last, 0, -1, "WITHSCORES")
+        names = sorted(zip(last[::2], last[1::2], strict=True), key=lambda each: (-float(each[1]), each[0]))
+        if not names:
+            return {}
+        counts = self._link.ask("HMGET", self._queries, *(name for name, _ in names))
+        return {name.decode(): int(count or 0) for (name, _), count in zip(names, counts, strict=True)}
+
+    def share(self, worker: str, asked: Sequence[tuple[str, bytes]], now_ns: int) -> None:
+        """See `PrincipalStore`; the time is the server's."""
+        flat = [part for each in asked for part in each]
+        self._link.run(_SHARE, [self._marks[0], self._told], [worker, _TOLD_S, _MOST_TOLD, *flat])
+
+    def shared(self, worker: str, after: int) -> list[tuple[int, str, bytes]]:
+        """See `PrincipalStore`."""
+        found = []
+        if not self._read:
+            self._read = (int(self._link.ask("TIME")[0]) - _TOLD_S) * 1000 * _SEQ
+        self._read = max(self._read, after)  # further than the last of another worker's: own ones are passed over
+        while True:
+            start = f"({self._read // _SEQ}-{self._read % _SEQ}"
+            pieces = self._link.ask("XRANGE", self._told, start, "+", "COUNT", _READ)
+            for id_, flat in pieces:
+                number, fields = _number(id_), dict(zip(flat[::2], flat[1::2], strict=True))
+                if fields[b"w"].decode() != worker:
+                    found.append((number, fields[b"e"].decode(), fields[b"a"]))
+                self._read = number
+            if len(pieces) < _READ:
+                return found
+
+    def lift(self, principal: str) -> bool:
+        """See `PrincipalStore`."""
+        return bool(self._link.run(_LIFT, [*self._marks, self._changes], [principal]))
+
+    @property
+    def changes(self) -> int:
+        """See `PrincipalStore`."""
+        return int(self._link.ask("GET", self._changes) or 0)
+
+    def secret(self, ours: bytes) -> bytes:
+        """The deployment's secret: `ours`, unless another host was first.
+
+        Raises:
+            StoreError: try again later.
+        """
+        name = self._link.name("principals", "secret")
+        self._link.ask("SET", name, ours, "NX")
+        found: bytes = self._link.ask("GET", name)
+        return found
+
+    def close(self) -> None:
+        """Nothing: the process's link stays open."""
+
+
+def _number(id_: bytes) -> int:
+    ms, _, seq = id_.decode().partition("-")
+    return int(ms) * _SEQ + int(seq)
