@@ -60,6 +60,11 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     return HTMLResponse(_environment().get_template(template).render({**known, **context}), status)
 
 
+def peer_of(request: Request) -> str:
+    """Who asks, for the log."""
+    return request.client.host if request.client else "?"
+
+
 def message(request: Request, status: int, title: str, text: str) -> Response:
     """A page that only says something."""
     return render(request, "message.html", status, title=title, text=text)
@@ -138,6 +143,13 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
 
 
+def shown(value: object) -> str:
+    """A fact of any kind: numbers to three digits, nothing as a dash."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else plain(value)
+    return f"{value:.3g}"
+
+
 def count(value: float) -> str:
     """A whole number with thin spaces."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
@@ -167,7 +179,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, count, size):
+    for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, shown, count, size):
         made.filters[filter_.__name__] = filter_
     made.globals |= {"zone": zone, "zone_facts": zone_facts, "fixed": fixed}
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 from contextlib import suppress
 
@@ -21,6 +22,7 @@ def run(source: Source, host: str, port: int, parent: int | None = None) -> None
     """Serves until Ctrl-C or SIGTERM; or, with `parent`, until that process is no longer this one's parent."""
     with suppress(OSError):
         os.nice(_NICE)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)  # who marked and lifted what
     token = None if is_loopback(host) else token_for(source.config.state.path)[0]
     settings = uvicorn.Config(
         build(source, Access(token)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.console.evidence import curl, series, spans, stages_of, values_of
-from gateway.console.rendering import form, message, render, source_of
+from gateway.console.rendering import form, message, peer_of, render, source_of
 from gateway.console.source import Source
 from gateway.errors import OperatorError
 from gateway.state.marks import MARK_WORDS, NOTE_CHARS
@@ -22,6 +23,8 @@ from gateway.state.store import Filter
 from gateway.telemetry.pictures import draw, draw_difference, is_image
 from gateway.telemetry.summary import summary
 from models.batch import Array
+
+logger = logging.getLogger("watchgate.console")
 
 _ALIKE = 8
 _PICTURES = ("input", "purified", "difference")
@@ -116,6 +119,7 @@ def _mark(request: Request, fields: Mapping[str, str]) -> Response:
                 store.marks.put(record, word, fields.get("note", "").strip())
     except LookupError as error:
         return message(request, 404, "Not found", str(error.args[0]))
+    logger.info("request %s marked %s in the console, from %s", record.id, word or "nothing", peer_of(request))
     return RedirectResponse(f"/requests/{record.id}#mark", 303)
 
 
