@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gateway.state.principals import PrincipalStore
+from gateway.state.principalfile import PrincipalFile
 from models.batch import Array
 
 NAMED = "x-principal"  # the config trusts it of this machine
@@ -53,7 +53,7 @@ class Marked:
     """Which principals are marked, as all workers of the gateway are told."""
 
     def __init__(self, state: Path) -> None:
-        self._store = PrincipalStore.open(state)
+        self._store = PrincipalFile.open(state)
 
     def names(self) -> set[str]:
         """Those marked now."""

@@ -105,11 +105,11 @@ def _show(found: list[dict[str, Any]]) -> None:
 @contextmanager
 def _store(config: Path) -> Iterator[PrincipalStore]:
     from gateway.configfile import read
-    from gateway.state.principals import PrincipalStore
+    from gateway.state.opening import open_principals
     from gateway.state.store import StoreError
 
     try:
-        store = PrincipalStore.open(read(config).state.path, make=False)
+        store = open_principals(read(config), make=False)
     except StoreError as exc:
         raise OperatorError(str(exc)) from exc
     try:

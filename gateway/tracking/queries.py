@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from detectors.queries.memory import Finding, QueryMemory
 from gateway.state.principals import Mark, PrincipalStore
@@ -25,6 +27,13 @@ CHUNK = 16  # rows looked at without a breath
 REFRESH_S = 0.25  # how old the marks of other workers may be
 FLUSH_S = 1.0  # how old the numbers of queries may be
 MOST_UNWRITTEN = 10_000  # principals that wait while the store is out of order
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    marks: Mapping[str, Mark]
+    queries: Mapping[str, int]
+    sent: tuple[str, int]
 
 
 class QueryWatcher:
@@ -49,6 +58,9 @@ class QueryWatcher:
         self._counts: Counter[str] = Counter()
         self._queries: Counter[str] = Counter()  # not in the store yet
         self._fresh: dict[str, Mark] = {}  # not in the store yet
+        self._sending: _Batch | None = None  # frozen, and sent again as it is until the store has taken it
+        self._worker = uuid.uuid4().hex
+        self._sequence = 0
         self._changes = -1
         self._refreshed = self._flushed = 0.0
         self._turn = Turn({name: each.rows_per_second for name, each in settings.items()})
@@ -125,17 +137,19 @@ class QueryWatcher:
         self.marks.current = {**self.marks.current, principal: _more(known or first, finding.alike, until_ns)}
 
     def _flush(self) -> None:
-        fresh, queries = self._fresh, self._queries
         self._flushed = time.monotonic()
-        if not fresh and not queries:
-            return
-        try:
-            self._opened().add(fresh, queries, int(self._clock() * 1e9))
-        except StoreError as exc:
-            self._failed(exc)  # kept, and tried again
-            return
-        self._fresh, self._queries = {}, Counter()
-        self._changes = -1
+        while self._sending is not None or self._fresh or self._queries:
+            if self._sending is None:
+                self._sequence += 1
+                self._sending = _Batch(self._fresh, self._queries, (self._worker, self._sequence))
+                self._fresh, self._queries = {}, Counter()
+            batch = self._sending
+            try:
+                self._opened().add(batch.marks, batch.queries, int(self._clock() * 1e9), batch.sent)
+            except StoreError as exc:
+                self._failed(exc)
+                return
+            self._sending, self._changes = None, -1
 
     def _share(self) -> None:
         try:
@@ -159,14 +173,20 @@ class QueryWatcher:
             self._failed(exc)
             return
         self._changes = changes
+        unsent = self._unsent()
         for principal, mark in self.marks.current.items():
-            if principal not in stored and principal not in self._fresh and mark.until_ns > now_ns:
+            if principal not in stored and principal not in unsent and mark.until_ns > now_ns:
                 for memory in self._memories.values():
                     memory.forget(principal)
-        ours = {
-            name: _more(stored[name], m.alike, m.until_ns) if name in stored else m for name, m in self._fresh.items()
-        }
+        ours = {name: _more(stored[name], m.alike, m.until_ns) if name in stored else m for name, m in unsent.items()}
         self.marks.current = {**stored, **ours}
+
+    def _unsent(self) -> dict[str, Mark]:
+        """Marks that the store does not have, as far as it said."""
+        found = dict(self._fresh)
+        for name, mark in ({} if self._sending is None else self._sending.marks).items():
+            found[name] = _more(mark, found[name].alike, found[name].until_ns) if name in found else mark
+        return found
 
     def _opened(self) -> PrincipalStore:
         if self._store is None:

@@ -1,15 +1,24 @@
-"""The deployment's secret: 32 random bytes in the state folder, made once, shared by all workers."""
+"""The deployment's secret: 32 random bytes, made once, shared by all workers; those of several hosts agree on one."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
+from typing import Protocol
 
 from gateway.errors import OperatorError
 
 FILE = "queries.secret"
 _LENGTH = 32
+
+
+class Agreeing(Protocol):
+    """Where hosts agree."""
+
+    def secret(self, ours: bytes) -> bytes:
+        """`ours`, unless another host was first."""
+        ...
 
 
 def secret(folder: Path) -> bytes:
@@ -30,16 +39,35 @@ def secret(folder: Path) -> bytes:
     return found
 
 
+def agreed(folder: Path, others: Agreeing) -> bytes:
+    """The secret that all hosts have: this host's, unless another one was first. The folder's becomes the same.
+
+    Raises:
+        OperatorError: as `secret`.
+        StoreError: what the others have can't be told now.
+    """
+    ours = secret(folder)
+    found = others.secret(ours)
+    if found != ours:
+        _write(folder, found).replace(folder / FILE)
+    return found
+
+
 def _make(folder: Path, path: Path) -> None:
     """Whole or not at all: of several workers that start together, the first one's stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{FILE}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(_LENGTH))
+    draft = _write(folder, secrets.token_bytes(_LENGTH))
     try:
         os.link(draft, path)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def _write(folder: Path, content: bytes) -> Path:
+    draft = folder / f"{FILE}.{os.getpid()}"
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return draft

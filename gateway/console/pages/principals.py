@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.config import Config
 from gateway.console.pages.query import AGES_S
 from gateway.console.rendering import form, message, peer_of, render, source_of
 from gateway.console.source import Source
 from gateway.errors import OperatorError
 from gateway.metrics.meter import Numbers, key
 from gateway.principals.callers import Caller, callers
-from gateway.state.principals import FILE, PrincipalStore
+from gateway.state.opening import principals_if_any
 
 logger = logging.getLogger("watchgate.console")
 
@@ -72,7 +70,7 @@ async def lift(request: Request) -> Response:
 
 
 def _lift(request: Request, fields: Mapping[str, str]) -> Response:
-    with _known(source_of(request).config) as store:
+    with principals_if_any(source_of(request).config) as store:
         marks = {} if store is None else store.marks(time.time_ns())
         name = next((name for name in marks if digest(name) == fields.get("principal")), None)
         lifted = store is not None and name is not None and store.lift(name)
@@ -91,23 +89,10 @@ def _everybody(source: Source, age_s: int) -> list[Caller]:
     now_ns = time.time_ns()
     with source.store() as store:
         kept = store.lists.callers(now_ns - age_s * 10**9)
-    with _known(source.config) as known:
+    with principals_if_any(source.config) as known:
         marks = {} if known is None else known.marks(now_ns)
         queries = {} if known is None else known.queries()
     return callers(source.config, marks, queries, kept)
-
-
-@contextmanager
-def _known(config: Config) -> Iterator[PrincipalStore | None]:
-    """Marks and numbers of principals, for the block only; None where no gateway has counted any."""
-    if not (config.state.path / FILE).is_file():
-        yield None
-        return
-    store = PrincipalStore.open(config.state.path, make=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _memory(numbers: Numbers) -> list[tuple[str, float, str]]:

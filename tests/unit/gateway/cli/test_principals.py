@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from gateway.cli.app import app
 from gateway.principals.keys import Keys
-from gateway.state.principals import Mark, PrincipalStore
+from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals import Mark
 
 CONFIG = """
 endpoints:
@@ -29,9 +30,9 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(config: Path) -> PrincipalStore:
+def store(config: Path) -> PrincipalFile:
     now_ns = time.time_ns()
-    opened = PrincipalStore.open(config.parent / "state")
+    opened = PrincipalFile.open(config.parent / "state")
     mark = Mark("mallory", "m", "3 of its last 8 queries are like it", 4, now_ns, now_ns + 10**12)
     opened.add({"mallory": mark}, {"mallory": 9, "alice": 2}, now_ns)
     return opened
@@ -44,7 +45,7 @@ def run(*words: object, status: int = 0) -> str:
 
 
 @pytest.mark.parametrize("named", [("--config",), ()])
-def test_principals_are_listed(config: Path, store: PrincipalStore, named: tuple[str, ...]) -> None:
+def test_principals_are_listed(config: Path, store: PrincipalFile, named: tuple[str, ...]) -> None:
     found = {each["principal"]: each for each in json.loads(run("principals", *named, config, "--json"))}
     assert found["mallory"]["marked"] is True
     assert found["mallory"]["reason"] == "3 of its last 8 queries are like it"
@@ -53,14 +54,14 @@ def test_principals_are_listed(config: Path, store: PrincipalStore, named: tuple
     assert (found["alice"]["marked"], found["alice"]["reason"], found["alice"]["since"]) == (False, None, None)
 
 
-def test_marked_ones_only(config: Path, store: PrincipalStore) -> None:
+def test_marked_ones_only(config: Path, store: PrincipalFile) -> None:
     assert "alice" in run("principals", "--config", config)
     told = run("principals", "--config", config, "--marked")
     assert "mallory" in told
     assert "alice" not in told
 
 
-def test_a_mark_is_lifted_once(config: Path, store: PrincipalStore) -> None:
+def test_a_mark_is_lifted_once(config: Path, store: PrincipalFile) -> None:
     run("principals", "--config", config, "lift", "mallory")
     assert not store.marks(time.time_ns())
     assert "principal 'mallory' is not marked" in run("principals", "--config", config, "lift", "mallory", status=2)

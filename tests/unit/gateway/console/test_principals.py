@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.console.pages.principals import digest
-from gateway.state.principals import Mark, PrincipalStore
+from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals import Mark
 from gateway.state.record import Record
 from tests.unit.gateway.console.conftest import HOSTILE
 from tests.unit.gateway.console.test_gate import key_in
@@ -16,9 +17,9 @@ from tests.visitor import Visitor
 
 
 @pytest.fixture
-def known(folder: Path) -> Iterator[PrincipalStore]:
+def known(folder: Path) -> Iterator[PrincipalFile]:
     """Two marked principals, one of them hostile, and one that only asked."""
-    store = PrincipalStore.open(folder / "state")
+    store = PrincipalFile.open(folder / "state")
     now_ns = time.time_ns()
     marks = {
         name: Mark(name, "digits", f"like {HOSTILE}", alike, now_ns, now_ns + 10**13)
@@ -29,7 +30,7 @@ def known(folder: Path) -> Iterator[PrincipalStore]:
     store.close()
 
 
-def test_who_asks_and_who_is_marked(client: Visitor, records: list[Record], known: PrincipalStore) -> None:
+def test_who_asks_and_who_is_marked(client: Visitor, records: list[Record], known: PrincipalFile) -> None:
     page = client.get("/principals").text
     assert "2 marked for like queries" in page
     assert page.index("40 like queries") < page.index("4 like queries") < page.index(">192.0.2.7<")
@@ -41,7 +42,7 @@ def test_who_asks_and_who_is_marked(client: Visitor, records: list[Record], know
     assert "No principal matches." in client.get("/principals?q=nobody").text
 
 
-def test_a_hostile_name_is_text(client: Visitor, records: list[Record], known: PrincipalStore) -> None:
+def test_a_hostile_name_is_text(client: Visitor, records: list[Record], known: PrincipalFile) -> None:
     page = client.get("/principals").text
     assert "<script>alert" not in page
     assert "\x1b" not in page
@@ -50,7 +51,7 @@ def test_a_hostile_name_is_text(client: Visitor, records: list[Record], known: P
 
 
 def test_a_mark_is_lifted_and_told(
-    client: Visitor, records: list[Record], known: PrincipalStore, caplog: pytest.LogCaptureFixture
+    client: Visitor, records: list[Record], known: PrincipalFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = key_in(client.get("/principals").text)
     caplog.set_level(logging.INFO, "watchgate.console")

@@ -16,7 +16,8 @@ from detectors.queries.likeness import Likeness
 from detectors.queries.memory import QueryMemory
 from gateway.chain import Chain
 from gateway.errors import OperatorError
-from gateway.state.principals import Mark, PrincipalStore
+from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals import Mark
 from gateway.state.store import StoreError
 from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.tracking.intake import Intake
@@ -44,7 +45,7 @@ def likeness() -> Likeness:
     return Likeness.fit(ROWS, SPEC)
 
 
-def tracker(likeness: Likeness, open_store: Callable[[], PrincipalStore], **stated: float) -> Tracker:
+def tracker(likeness: Likeness, open_store: Callable[[], PrincipalFile], **stated: float) -> Tracker:
     return of(QueryWatcher({"m": QueryMemory(likeness, b"s")}, {"m": QueriesConfig.model_validate(stated)}, open_store))
 
 
@@ -90,13 +91,13 @@ def test_a_request_without_verdict_is_passed_over() -> None:
 
 
 def test_what_waits_at_the_end_is_looked_at_and_written(likeness: Likeness, tmp_path: Path) -> None:
-    started = tracker(likeness, lambda: PrincipalStore.open(tmp_path))
+    started = tracker(likeness, lambda: PrincipalFile.open(tmp_path))
     started.start()
     for row in ROWS[:50]:
         started.observe(observation(row[None], "a"))
     started.close()
     assert started.stats()["new_rows"] == 50
-    store = PrincipalStore.open(tmp_path)
+    store = PrincipalFile.open(tmp_path)
     assert store.queries() == {"a": 50}
     store.close()
     started.observe(observation(ROWS[:1]))
@@ -104,7 +105,7 @@ def test_what_waits_at_the_end_is_looked_at_and_written(likeness: Likeness, tmp_
 
 
 def test_endpoints_without_memory_are_passed_over(likeness: Likeness, tmp_path: Path) -> None:
-    made = tracker(likeness, lambda: PrincipalStore.open(tmp_path))
+    made = tracker(likeness, lambda: PrincipalFile.open(tmp_path))
     made.observe(observation(ROWS[:1], endpoint="other"))
     assert made.stats()["taken"] == 0
 
@@ -112,10 +113,10 @@ def test_endpoints_without_memory_are_passed_over(likeness: Likeness, tmp_path: 
 def test_a_store_that_fails_stops_nothing_and_loses_nothing(likeness: Likeness, tmp_path: Path) -> None:
     working = threading.Event()
 
-    def open_store() -> PrincipalStore:
+    def open_store() -> PrincipalFile:
         if not working.is_set():
             raise StoreError("gone")
-        return PrincipalStore.open(tmp_path)
+        return PrincipalFile.open(tmp_path)
 
     started = tracker(likeness, open_store)
     started.start()
@@ -124,7 +125,7 @@ def test_a_store_that_fails_stops_nothing_and_loses_nothing(likeness: Likeness, 
     until(lambda: bool(started.marks.current))
     assert started.stats()["store_failures"] > 0
     working.set()
-    store = PrincipalStore.open(tmp_path)
+    store = PrincipalFile.open(tmp_path)
     until(lambda: bool(store.marks(time.time_ns())))
     assert store.marks(time.time_ns())["a"].alike == 5
     store.close()
@@ -132,7 +133,7 @@ def test_a_store_that_fails_stops_nothing_and_loses_nothing(likeness: Likeness, 
 
 
 def test_marks_end(likeness: Likeness, tmp_path: Path) -> None:
-    started = tracker(likeness, lambda: PrincipalStore.open(tmp_path), mark_minutes=0.5 / 60)
+    started = tracker(likeness, lambda: PrincipalFile.open(tmp_path), mark_minutes=0.5 / 60)
     started.start()
     noise = 0.001 * np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)
     started.observe(observation(ROWS[:1] + noise))
@@ -142,7 +143,7 @@ def test_marks_end(likeness: Likeness, tmp_path: Path) -> None:
 
 
 def test_rows_of_another_shape_are_counted_as_failures(likeness: Likeness, tmp_path: Path) -> None:
-    started = tracker(likeness, lambda: PrincipalStore.open(tmp_path))
+    started = tracker(likeness, lambda: PrincipalFile.open(tmp_path))
     started.start()
     started.observe(observation(ROWS[:1, :5]))
     started.observe(observation(ROWS[:1]))
@@ -194,7 +195,7 @@ def test_a_broken_secret_is_told(tmp_path: Path) -> None:
 
 
 def test_marks_add_up_over_workers_and_begin_anew_after_their_end(tmp_path: Path) -> None:
-    one, other = PrincipalStore.open(tmp_path), PrincipalStore.open(tmp_path)
+    one, other = PrincipalFile.open(tmp_path), PrincipalFile.open(tmp_path)
     one.add({"a": Mark("a", "m", "first", 2, 10, 100)}, {"a": 5}, 10)
     other.add({"a": Mark("a", "m", "second", 3, 20, 120)}, {"a": 1, "b": 2}, 20)
     assert one.marks(50) == {"a": Mark("a", "m", "first", 5, 10, 120)}
@@ -213,14 +214,14 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     db.execute("CREATE TABLE other (x)")
     db.close()
     with pytest.raises(OperatorError, match="found another SQLite database"):
-        PrincipalStore.open(tmp_path)
+        PrincipalFile.open(tmp_path)
 
 
 def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Path) -> None:
     memories = [QueryMemory(likeness, b"s", told=True) for _ in range(2)]
     settings = {"m": QueriesConfig()}
     both = [
-        of(QueryWatcher({"m": memory}, settings, lambda: PrincipalStore.open(tmp_path), sharing=sharing))
+        of(QueryWatcher({"m": memory}, settings, lambda: PrincipalFile.open(tmp_path), sharing=sharing))
         for memory, sharing in zip(memories, [Sharing({"m 1": memory}) for memory in memories], strict=True)
     ]
     for each in both:
@@ -238,7 +239,7 @@ def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Pa
 
 def test_a_row_resent_to_another_worker_counts_for_nothing(likeness: Likeness, tmp_path: Path) -> None:
     one, other = (QueryMemory(likeness, b"s", told=True) for _ in range(2))
-    store = PrincipalStore.open(tmp_path)
+    store = PrincipalFile.open(tmp_path)
     sharings = [Sharing({"m": memory}) for memory in (one, other)]
     for _ in range(6):
         for memory in (one, other):
@@ -265,7 +266,7 @@ def test_memories_that_share_find_what_one_would(likeness: Likeness) -> None:
 
 
 def test_the_store_keeps_the_latest_of_very_many_principals(tmp_path: Path) -> None:
-    store = PrincipalStore.open(tmp_path)
+    store = PrincipalFile.open(tmp_path)
     names = [f"p{number}" for number in range(10_050)]
     marks = {name: Mark(name, "m", "why", 1, 0, 10**9 + number) for number, name in enumerate(names)}
     store.add(marks, dict.fromkeys(names, 1), 10)
@@ -282,10 +283,10 @@ def test_the_store_keeps_the_latest_of_very_many_principals(tmp_path: Path) -> N
 def test_a_turn_that_fails_does_not_end_the_tracker(likeness: Likeness, tmp_path: Path) -> None:
     attempts = iter([OSError("no such device")])
 
-    def open_store() -> PrincipalStore:
+    def open_store() -> PrincipalFile:
         for exc in attempts:
             raise exc
-        return PrincipalStore.open(tmp_path)
+        return PrincipalFile.open(tmp_path)
 
     started = tracker(likeness, open_store)
     with pytest.raises(OSError, match="no such device"):
