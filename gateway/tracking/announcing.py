@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.tracking.driftreport import DriftAlarm
@@ -16,4 +17,8 @@ class Announcer(Protocol):
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Lets what is under way end, for at most `timeout_s`."""
+        ...
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters since the start, in this process."""
         ...

@@ -25,7 +25,8 @@ def _seconds(stated: Any) -> Any:
 class DriftConfig(BaseModel):
     """`window` are the most rows looked at together; `every` is how long a bucket of the shared sums is, in seconds.
 
-    `one_false_alarm_in_rows` is of all series and windows together.
+    `one_false_alarm_in_rows` is of all series and windows together. Of more than `rows_per_second` rows, in one worker
+    on average, a random share is counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,3 +34,4 @@ class DriftConfig(BaseModel):
     window: Annotated[int, Field(ge=STEP_ROWS, le=10_000)] = 2000
     every: Annotated[float, BeforeValidator(_seconds), Field(ge=1.0, le=86_400.0)] = 10.0
     one_false_alarm_in_rows: Annotated[int, Field(ge=STEP_ROWS, le=1_000_000)] = 20_000
+    rows_per_second: Annotated[float, Field(gt=0)] = 1000.0

@@ -48,6 +48,16 @@ class DriftAlarm(msgspec.Struct, frozen=True):
     rows: int
 
 
+def sums_key(endpoint: str, bundle: str) -> str:
+    """Where the sums of an endpoint's rows are kept; a bucket is the whole second in which it began."""
+    return f"drift/sums/{endpoint}/{bundle}"
+
+
+def state_name(endpoint: str, bundle: str) -> str:
+    """Where the state of an endpoint's evaluation is kept: `gateway.tracking.driftstate` reads it."""
+    return f"drift/state/{endpoint}/{bundle}"
+
+
 def status_name(endpoint: str, bundle: str) -> str:
     """Where an endpoint's status is kept."""
     return f"drift/status/{endpoint}/{bundle}"

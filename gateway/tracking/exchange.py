@@ -60,14 +60,12 @@ class Exchange:
         return dict(total)
 
     def _run(self) -> None:
-        while True:
-            ending = self._ending.wait(self._every_s)
-            reached = self.round()
-            if ending:
-                if reached:
-                    self._each(lambda partner, store: partner.leave(store))
-                self._close_store()
-                return
+        while not self._ending.is_set():
+            self.round()
+            self._ending.wait(self._every_s)
+        if self.round():
+            self._each(lambda partner, store: partner.leave(store))
+        self._close_store()
 
     def round(self) -> bool:
         """One exchange with everybody; whether the store was in reach throughout."""

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
+from gateway.alerts.announcing import open_alerts
 from gateway.config import Config
 from gateway.endpoint import Endpoint
+from gateway.errors import OperatorError
+from gateway.state.shared.opening import open_shared
+from gateway.state.store import StoreError
+from gateway.tracking.driftevaluator import DriftEvaluator
+from gateway.tracking.driftflusher import DriftFlusher
+from gateway.tracking.driftrows import Watched
+from gateway.tracking.driftsums import PendingSums
+from gateway.tracking.driftwatcher import DriftWatcher
+from gateway.tracking.exchange import Exchange
+from gateway.tracking.partner import Partner
 from gateway.tracking.remembering import open_queries
+from gateway.tracking.storeclock import StoreClock
 from gateway.tracking.tracker import Tracker
+from gateway.tracking.watcher import Watcher
+
+_log = logging.getLogger("watchgate")
 
 
 def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int = 1) -> Tracker | None:
@@ -19,6 +35,35 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
         OperatorError: the state folder can't be written, or holds what this release can't use.
     """
     queries = open_queries(config, endpoints, workers)
-    if queries is None:
+    drift = _drift(config, endpoints)
+    watchers: list[Watcher] = [] if queries is None else [queries]
+    marks = None if queries is None else queries.marks
+    if drift is None:
+        return Tracker(watchers, marks) if watchers else None
+    announcer = open_alerts(config)
+    pending, clock = PendingSums(), StoreClock()
+    partners: list[Partner] = [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer)]
+    exchange = Exchange(partners, lambda: open_shared(config), clock)
+    return Tracker([*watchers, DriftWatcher(drift, pending, clock)], marks, exchange, announcer)
+
+
+def _drift(config: Config, endpoints: Mapping[str, Endpoint]) -> tuple[Watched, ...] | None:
+    """What is watched for drift; None where nothing is."""
+    found = tuple(watched for each in endpoints.values() if (watched := _watched(each)) is not None)
+    if not found:
         return None
-    return Tracker([queries], queries.marks)
+    try:
+        open_shared(config).close()
+    except StoreError as exc:
+        if config.state.kind == "sqlite":
+            raise OperatorError(f"state.path: expected a folder the gateway can write, found: {exc}") from exc
+        _log.warning("the store that replicas share is out of reach, what it is to be told waits: %s", exc)
+    return found
+
+
+def _watched(endpoint: Endpoint) -> Watched | None:
+    asked, monitor = endpoint.config.drift, endpoint.monitor
+    if asked is None or monitor is None:
+        return None
+    spec = endpoint.chain.backend.spec
+    return Watched(endpoint.name, endpoint.info.version, monitor, spec, asked.every, asked.rows_per_second)

@@ -9,14 +9,14 @@ _SLOW_S = 1.0  # an answer that took so long says little about the time
 
 
 class StoreClock:
-    """Goes on by itself while the store is out of reach, and never goes back. For several threads.
+    """Goes on by itself while the store is out of reach, whatever the host's clock does, and never goes back.
 
-    Until the store first answers it follows this host's clock.
+    For several threads.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, host: Callable[[], float] = time.time) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._offset = host() - monotonic()
+        self._offset: float | None = None
         self._told = float("-inf")
         self._answering: float | None = None  # since when, without a failure
 
@@ -29,7 +29,7 @@ class StoreClock:
             self.lost()
             raise
         answered = self._monotonic()
-        if self._answering is None or answered - asked < _SLOW_S:
+        if self._offset is None or answered - asked < _SLOW_S:
             self._offset = answer - (asked + answered) / 2.0
         if self._answering is None:
             self._answering = answered
@@ -44,8 +44,11 @@ class StoreClock:
         since = self._answering
         return -1.0 if since is None else self._monotonic() - since
 
-    def now(self) -> float:
-        """Seconds since 1970 by the store."""
-        told = max(self._told, self._monotonic() + self._offset)
+    def now(self) -> float | None:
+        """Seconds since 1970 by the store; None before its first answer."""
+        offset = self._offset
+        if offset is None:
+            return None
+        told = max(self._told, self._monotonic() + offset)
         self._told = told
         return told

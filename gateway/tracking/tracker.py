@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.telemetry.observation import Observation
+from gateway.tracking.announcing import Announcer
 from gateway.tracking.exchange import Exchange
 from gateway.tracking.intake import Intake
 from gateway.tracking.marks import Marks
@@ -21,21 +22,28 @@ logger = logging.getLogger("watchgate.tracking")
 PAUSE_S = 0.005  # between turns: a lone attacker is marked in this time, and a busy gateway is woken no more often
 BUSY_PAUSE_S = 0.1  # where there is more than may be looked at: many rows at once are cheaper
 IDLE_S = 0.25  # between turns while nothing is asked
+_LAST_WORD_S = 0.5  # what an alarm's receivers get at the end, however late it is
 
 
 class Tracker:
     """`observe` from the request path; everything else happens in threads of its own.
 
-    `marks` are those that a watcher keeps current. `exchange` talks to the store that replicas share.
+    `marks` are those that a watcher keeps current. `exchange` talks to the store that replicas share; `announcer` is
+    told of what is found there.
     """
 
     def __init__(
-        self, watchers: Sequence[Watcher], marks: Marks | None = None, exchange: Exchange | None = None
+        self,
+        watchers: Sequence[Watcher],
+        marks: Marks | None = None,
+        exchange: Exchange | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
         self.marks = Marks() if marks is None else marks
         self.intake = Intake()
         self._watchers = tuple(watchers)
         self._exchange = exchange
+        self._announcer = announcer
         self._wanted = frozenset(name for watcher in watchers for name in watcher.endpoints)
         self._counts: Counter[str] = Counter()
         self._closing = False
@@ -70,6 +78,8 @@ class Tracker:
             self._thread.join(max(0.0, self._deadline - time.monotonic()))
         if self._exchange is not None:
             self._exchange.close(max(0.0, ends - time.monotonic()))
+        if self._announcer is not None:
+            self._announcer.close(max(_LAST_WORD_S, ends - time.monotonic()))
 
     def stats(self) -> dict[str, int]:
         """What was taken, looked at and lost since the start, in this process, by all watchers."""
@@ -80,6 +90,8 @@ class Tracker:
             total.update(watcher.stats())
         if self._exchange is not None:
             total.update(self._exchange.stats())
+        if self._announcer is not None:
+            total.update({f"alerts_{what}": count for what, count in self._announcer.stats().items()})
         return dict(total)
 
     def _run(self) -> None:

@@ -16,12 +16,12 @@ from gateway.chain import collect
 from gateway.config import EndpointConfig
 from gateway.errors import BundleError, OperatorError
 from gateway.tracking.driftconfig import DriftConfig
+from gateway.tracking.driftrows import tracked
 from gateway.training.bundle import RETRY, Bundle, Draft
 from gateway.training.fitting import FittedChain, Part
 from gateway.training.passes import Chunked, chunks
 from gateway.training.prepare import Prepared
-from models.backend import Outputs
-from models.batch import Array, Batch, InputSpec
+from models.batch import Array, Batch
 
 FILE = "drift.npz"
 _PROJECTED_ROWS = 4000  # reference rows whose features the components are fitted on
@@ -70,15 +70,6 @@ def load(name: str, endpoint: EndpointConfig, bundle: Bundle) -> Monitor | None:
     if monitor.schedule != _schedule(endpoint.drift):
         raise BundleError(f"endpoints.{name}.drift: the config changed since calibrate: {_made_for(monitor)}; {RETRY}")
     return monitor
-
-
-def tracked(x: Array, outputs: Outputs, spec: InputSpec, flagged: Array | None) -> Rows:
-    """Rows as the monitor's encoder takes them: what it is fitted on, and what it counts while serving.
-
-    `flagged` (n,) bool is whether a row was flagged or rejected; None for an endpoint without a chain.
-    """
-    columns = x if spec.kind == "table" and x.dtype.kind in "biuf" else outputs.features
-    return Rows(columns, outputs.logits, flagged)
 
 
 def _schedule(asked: DriftConfig) -> Schedule:
