@@ -111,7 +111,7 @@ class AlibiSpec(DetectorSpec):
         if "threshold" in inspect.signature(made).parameters:
             values.setdefault("threshold", 0.0)  # it asks for one; calibrate sets ours
         try:
-            with _seeded(seed):
+            with seeded(seed):
                 fitted = made(**values)
                 if hasattr(fitted, "fit") and not _learns_as_it_scores(made, values):
                     fitted.fit(rows)
@@ -150,7 +150,7 @@ def _scores(fitted: Any, z: Array) -> Array:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """numpy's global state, which such libraries draw from, seeded inside and as before outside."""
     before = np.random.get_state()  # noqa: NPY002 - not ours to choose
     np.random.seed(seed % 2**32)  # noqa: NPY002

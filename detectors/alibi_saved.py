@@ -1,0 +1,265 @@
+"""A drift detector that alibi-detect itself saved: `config.toml` beside arrays. An optional extra.
+
+alibi-detect unpickles `.dill`, `.pt` and other files that a config names, which runs whatever code they hold. Without
+trust only a config and plain arrays are loaded, and of a config only what can't name anything else. With trust, all
+is, but only as it was when its digest was pinned. What was looked at is what is loaded: from a copy of those bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defenses.base import Unsuitable
+from detectors.alibi import seeded
+from models.batch import Array
+
+CONFIG = "config.toml"
+_STATE = "state/state.npz"
+_MODELS = frozenset({"model", "proj", "embedding", "tokenizer", "optimizer", "dataset"})
+_WORD = re.compile(r"[A-Za-z0-9_@ .:-]*")
+_KEPT = ("thresholds", "ref_inds")  # beside what alibi-detect calls the state
+_TRIMMED = ("test_stats", "drift_preds", "xs")  # one entry a row, for ever; of `xs` it looks at a window
+_LEAST_P = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The files of a saved detector, by their path in its folder."""
+
+    folder: Path
+    files: Mapping[str, bytes]
+
+    @staticmethod
+    def read(folder: Path) -> Saved:
+        """All there is in the folder.
+
+        Raises:
+            Unsuitable: it is no folder of a saved detector, or can't be read.
+        """
+        try:
+            found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+            saved = Saved(folder, {name: file.read_bytes() for name, file in sorted(found.items())})
+        except OSError as error:
+            raise Unsuitable(f"{folder}: can't be read: {error.strerror or error}") from error
+        if CONFIG not in saved.files and not any(name.startswith("meta.") for name in saved.files):
+            raise Unsuitable(f"{folder}: expected a folder that alibi-detect's `save_detector` wrote, with {CONFIG}")
+        return saved
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all names and contents, hexadecimal: what `sha256` pins."""
+        lines = (f"{name}\0{hashlib.sha256(content).hexdigest()}\n" for name, content in self.files.items())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def refuse_code(self) -> None:
+        """
+        Raises:
+            Unsuitable: a part is not an array, so that reading it may run code.
+        """
+        for name, content in self.files.items():
+            if name != CONFIG and not _is_arrays(name, content):
+                raise self._refused(name)
+        for key, value in _flat(self._config()):
+            if key.rpartition(".")[2] in _MODELS and value != "None":
+                raise self._refused(f"{CONFIG}: {key}")
+            plain = _WORD.fullmatch(value) is not None and Path(value).suffix not in (".dill", ".pt", ".pickle")
+            if not plain or (value in self.files and not value.endswith(".npy")):
+                raise self._refused(f"{CONFIG}: {key}")
+
+    def refuse_unpinned(self, sha256: str) -> None:
+        """
+        Raises:
+            Unsuitable: it is not what was pinned.
+        """
+        if self.digest != sha256:
+            raise Unsuitable(f"{self.folder}: expected the sha256 {sha256}, found {self.digest}: it has changed")
+
+    def load(self) -> SavedDrift:
+        """The detector; what alibi-detect draws as it makes one is drawn from the digest: the same every time.
+
+        Raises:
+            Unsuitable: alibi-detect is not installed, or can't load it.
+        """
+        try:
+            from alibi_detect.saving import load_detector
+        except ImportError as error:
+            raise Unsuitable("trackers of kind alibi need alibi-detect: install watchgate[alibi]") from error
+        with tempfile.TemporaryDirectory(prefix="watchgate-") as copy:
+            for name, content in self.files.items():
+                target = Path(copy) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            try:
+                with _drawn(int(self.digest[:8], 16)):
+                    return SavedDrift(load_detector(copy))
+            except Exception as error:  # somebody else's code: whatever it raises is what is wrong with it
+                said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                raise Unsuitable(f"{self.folder}: alibi-detect can't load it: {said}") from error
+
+    def _config(self) -> Mapping[str, Any]:
+        try:
+            import toml  # type: ignore[import-untyped] # the one that alibi-detect reads it with
+        except ImportError as error:
+            raise Unsuitable("trackers of kind alibi need alibi-detect: install watchgate[alibi]") from error
+        try:
+            config: Mapping[str, Any] = toml.loads(self.files[CONFIG].decode())
+        except ValueError as error:
+            raise Unsuitable(f"{self.folder / CONFIG}: is not TOML: {error}") from error
+        return config
+
+    def _refused(self, part: str) -> Unsuitable:
+        return Unsuitable(
+            f"{self.folder}: {part}: is not an array, and reading it may run code; to load it all the same, say "
+            f"`trust: true, sha256: {self.digest}`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a detector said. `statistic` is above `threshold` where it drifted, or nearly: `drifted` is its own word.
+
+    Of detectors that tell p-values, `statistic` is -log10 of the smallest, and `threshold` of the level it is held
+    against.
+    """
+
+    statistic: float
+    threshold: float
+    drifted: bool
+    p_values: tuple[float, ...] = ()
+
+
+class SavedDrift:
+    """A detector of alibi-detect. Online ones look at a row at a time, others at a window. Not for several threads."""
+
+    def __init__(self, detector: Any) -> None:
+        self._detector = detector
+        inner = getattr(detector, "_detector", detector)
+        self._inner = getattr(inner, "_detector", inner)
+        self.name = str(detector.meta["name"])
+        self.online = bool(getattr(self._inner, "online_state_keys", ()))
+        self.shape = tuple(int(size) for size in self._inner.x_ref.shape[1:])
+
+    def fitting(self, rows: Array) -> Array:
+        """The rows (n, ...) in the shape of the detector's own reference rows.
+
+        Raises:
+            Unsuitable: they have another number of values.
+        """
+        size = int(np.prod(self.shape))
+        if rows[0].size != size:
+            raise Unsuitable(f"{self.name}: expected rows of {size} values ({self.shape}), found {rows[0].size}")
+        found: Array = rows.reshape(len(rows), *self.shape).astype(np.float32)
+        return found
+
+    def look(self, rows: Array) -> Looked | None:
+        """What it says of a window (n, ...), or after these rows; None while an online one has not seen enough."""
+        if not self.online:
+            return _window(self._detector.predict(rows)["data"])
+        found = None
+        for row in rows:
+            found = _row(self._detector.predict(row)["data"])
+        self._trim()
+        return found
+
+    def to_arrays(self) -> dict[str, Array]:
+        """What an online detector must not lose: its thresholds, and what it knows of the stream."""
+        if not self.online:
+            return {}
+        found = {name: getattr(self._inner, name) for name in self._names if hasattr(self._inner, name)}
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def restore(self, arrays: Mapping[str, Array]) -> bool:
+        """Goes on from what `to_arrays` gave; whether it could: not where the reference was split otherwise."""
+        names = [name for name in self._names if name in arrays and hasattr(self._inner, name)]
+        split = np.asarray(getattr(self._inner, "ref_inds", ()))
+        if "t" not in names or not np.array_equal(split, arrays.get("ref_inds", np.empty(0))):
+            return False
+        for name in names:
+            setattr(self._inner, name, _like(arrays[name], getattr(self._inner, name)))
+        return True
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self._inner.online_state_keys, *_KEPT)
+
+    def _trim(self) -> None:
+        sizes = getattr(self._inner, "window_sizes", None) or [self._inner.window_size]
+        for name in _TRIMMED:
+            kept = getattr(self._inner, name, None)
+            if kept is not None and len(kept) > 4 * max(sizes):
+                setattr(self._inner, name, kept[-max(sizes) :].copy())
+
+
+def _window(data: Mapping[str, Any]) -> Looked:
+    drifted = bool(np.any(data["is_drift"]))
+    if data.get("p_val") is None:
+        return Looked(float(np.max(data["distance"])), float(np.max(data["threshold"])), drifted)
+    p = np.atleast_1d(np.asarray(data["p_val"], dtype=np.float64))
+    low, level = max(float(p.min()), _LEAST_P), max(float(np.max(data["threshold"])), _LEAST_P)
+    return Looked(-float(np.log10(low)), -float(np.log10(level)), drifted, tuple(map(float, p)))
+
+
+def _row(data: Mapping[str, Any]) -> Looked | None:
+    statistic = np.atleast_1d(np.asarray(data["test_stat"], dtype=np.float64))
+    if np.isnan(statistic).all():
+        return None
+    threshold = np.broadcast_to(np.asarray(data["threshold"], dtype=np.float64), statistic.shape)
+    worst = np.nanargmax(statistic - threshold)
+    return Looked(float(statistic.flat[worst]), float(threshold.flat[worst]), bool(np.any(data["is_drift"])))
+
+
+def _like(array: Array, present: Any) -> Any:
+    """The array as the kind of value that is there now."""
+    if isinstance(present, np.ndarray):
+        return array.copy()
+    if isinstance(present, list):
+        return list(array)
+    if isinstance(present, int | float):
+        return type(present)(array)
+    import torch
+
+    return torch.from_numpy(array.copy()).to(present.device)
+
+
+def _is_arrays(name: str, content: bytes) -> bool:
+    if not (name == _STATE or (name.endswith(".npy") and "/" not in name)):
+        return False
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        if name == _STATE:
+            [loaded[key] for key in loaded.files]
+    except (ValueError, OSError, EOFError):
+        return False
+    return True
+
+
+def _flat(config: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in it, by its dotted key."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            if key in _MODELS:
+                yield under + key, "a table"
+            yield from _flat(value, f"{under}{key}.")
+        else:
+            values = value if isinstance(value, list) else [value]
+            yield from ((under + key, each) for each in values if isinstance(each, str))
+
+
+@contextmanager
+def _drawn(seed: int) -> Iterator[None]:
+    """Chance, numpy's and torch's, seeded inside and as before outside."""
+    import torch
+
+    with seeded(seed), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
