@@ -277,6 +277,28 @@ MISTAKES = {
         "reference: a: b",
         "8: not valid YAML: mapping values are not allowed here",
     ),
+    "a state without its URL": (
+        "  path: state/",
+        "  kind: redis",
+        "23: state.url: is required with `kind: redis`: redis://[user:password@]host[:port][/number], rediss:// for"
+        " TLS, or unix://path; found nothing",
+    ),
+    "a URL that is none": (
+        "  path: state/",
+        "  kind: redis\n  url: http://me:hidden@host:6379",
+        "25: state.url: expected redis://[user:password@]host[:port][/number], rediss:// for TLS, or unix://path, found"
+        " 'http://me:***@host:6379'",
+    ),
+    "a URL that nothing asks for": (
+        "  path: state/",
+        "  url: redis://host",
+        "24: state.url: expected with `kind: redis` only",
+    ),
+    "a prefix with braces": (
+        "  path: state/",
+        "  kind: redis\n  url: redis://host\n  prefix: 'a{b}'",
+        "26: state.prefix: string should match pattern '^[A-Za-z0-9_.:-]{1,64}$', found 'a{b}'",
+    ),
     "no endpoints": (
         GOOD,
         "endpoints: {}\n",

@@ -82,6 +82,10 @@ redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
 redis.call('EXPIRE', KEYS[2], 86400)
 """
 
+# As scripts, because releases of the client library make different things of these commands' replies.
+_TOLD = "return redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])"
+_ASKED = "return redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')"
+
 
 class RedisPrincipals:
     """A `PrincipalStore`. Times are exact to a microsecond."""
@@ -125,7 +129,7 @@ class RedisPrincipals:
 
     def queries(self) -> dict[str, int]:
         """See `PrincipalStore`."""
-        last = self._link.ask("ZRANGE", self._last, 0, -1, "WITHSCORES")
+        last = self._link.run(_ASKED, [self._marks[0], self._last], [])
         names = sorted(zip(last[::2], last[1::2], strict=True), key=lambda each: (-float(each[1]), each[0]))
         if not names:
             return {}
@@ -145,7 +149,7 @@ class RedisPrincipals:
         self._read = max(self._read, after)  # further than the last of another worker's: own ones are passed over
         while True:
             start = f"({self._read // _SEQ}-{self._read % _SEQ}"
-            pieces = self._link.ask("XRANGE", self._told, start, "+", "COUNT", _READ)
+            pieces = self._link.run(_TOLD, [self._marks[0], self._told], [start, _READ])
             for id_, flat in pieces:
                 number, fields = _number(id_), dict(zip(flat[::2], flat[1::2], strict=True))
                 if fields[b"w"].decode() != worker:

@@ -56,6 +56,16 @@ def test_relative_paths_are_the_files_own(tmp_path: Path, monkeypatch: pytest.Mo
     assert config.bundle == folder / "bundle"
 
 
+def test_redis_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.config.find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    Path("watchgate.yaml").write_text(GOOD.replace("  path: state/", "  kind: redis\n  url: redis://host"))
+    with pytest.raises(OperatorError) as told:
+        read(Path("watchgate.yaml"))
+    needs = "`redis` needs the package redis, found none: pip install 'watchgate[redis]'"
+    assert str(told.value) == f"watchgate.yaml:24: state.kind: {needs}"
+
+
 def test_absolute_paths_stay(tmp_path: Path) -> None:
     config = read(write(tmp_path, GOOD.replace("train.npz", "/data/train.npz")))
     assert config.endpoints["digits"].reference == Path("/data/train.npz")

@@ -11,25 +11,9 @@ import pytest
 from gateway.state.shared.redis import RedisShared
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.shared.store import SharedStore
-from tests.redisserver import RedisServer, needs_redis, running
+from tests.redisserver import needs_redis
 
 Open = Callable[[], SharedStore]
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A cluster of one: it refuses what would not be on one node of several."""
-    with running(tmp_path_factory.mktemp("cluster"), "--cluster-enabled", "yes") as server:
-        server.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        while b"cluster_state:ok" not in bytes(server.ask("CLUSTER", "INFO")):  # type: ignore[call-overload]
-            pass
-        yield server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=needs_redis), pytest.param("cluster", marks=needs_redis)])

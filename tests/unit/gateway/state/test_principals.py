@@ -1,0 +1,140 @@
+"""What every store of principals must do, in a file and in Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.state import principalfile, redisprincipals
+from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals import Mark, PrincipalStore
+from gateway.state.redisprincipals import RedisPrincipals
+from tests.redisserver import RedisServer, needs_redis
+
+Open = Callable[[], PrincipalStore]
+NOW, HOUR = 1_800_000_000_000_000_000, 3_600_000_000_000
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=needs_redis), pytest.param("cluster", marks=needs_redis)])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    made: list[PrincipalStore] = []
+    prefix = uuid.uuid4().hex
+
+    def one() -> PrincipalStore:
+        if request.param == "sqlite":
+            made.append(PrincipalFile.open(tmp_path))
+        else:
+            server = request.getfixturevalue("redis_cluster" if request.param == "cluster" else "redis_server")
+            made.append(RedisPrincipals.open(server.url, prefix, cluster=request.param == "cluster"))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+def mark(principal: str = "a", alike: int = 2, since: int = NOW, until: int = NOW + HOUR, endpoint: str = "m") -> Mark:
+    return Mark(principal, endpoint, "3 queries were alike: \u00e9", alike, since, until)
+
+
+def test_marks_add_up_and_keep_their_first_reason(opened: Open) -> None:
+    one, other = opened(), opened()
+    one.add({"a": mark()}, {}, NOW)
+    other.add({"a": mark(alike=3, since=NOW + 5000, until=NOW + HOUR + 1000, endpoint="other")}, {}, NOW)
+    other.add({"a": mark(alike=1, until=NOW + 1000)}, {}, NOW)
+    assert one.marks(NOW) == {"a": mark(alike=6, until=NOW + HOUR + 1000)}
+    assert one.marks(NOW + HOUR + 1000) == {}
+
+
+def test_a_mark_that_has_ended_begins_anew(opened: Open) -> None:
+    store = opened()
+    store.add({"a": mark(alike=9), "b": mark("b", until=NOW + 3 * HOUR)}, {}, NOW)
+    again = mark(alike=1, since=NOW + 2 * HOUR, until=NOW + 3 * HOUR)
+    store.add({"a": again}, {}, NOW + 2 * HOUR)
+    assert store.marks(NOW + 2 * HOUR) == {"a": again, "b": mark("b", until=NOW + 3 * HOUR)}
+
+
+def test_queries_add_up_the_latest_to_ask_first(opened: Open) -> None:
+    one, other = opened(), opened()
+    assert one.queries() == {}
+    one.add({}, {"a": 3, "b": 1}, NOW)
+    other.add({}, {"a": 4, "c": 2}, NOW + 1000)
+    assert list(one.queries().items()) == [("a", 7), ("c", 2), ("b", 1)]
+
+
+def test_a_lifted_mark_is_gone(opened: Open) -> None:
+    one, other = opened(), opened()
+    one.add({"a": mark()}, {}, NOW)
+    assert other.lift("a")
+    assert not one.lift("a")
+    assert one.marks(NOW) == {}
+    one.add({"a": mark(alike=1)}, {}, NOW)
+    assert other.marks(NOW) == {"a": mark(alike=1)}
+
+
+def test_a_change_by_another_is_seen(opened: Open) -> None:
+    one, other = opened(), opened()
+    before = one.changes
+    assert one.changes == before
+    other.add({"a": mark()}, {}, NOW)
+    marked = one.changes
+    assert marked != before
+    other.lift("a")
+    assert one.changes != marked
+
+
+def test_what_others_asked_is_learned_once(opened: Open) -> None:
+    one, other = opened(), opened()
+    assert one.shared("one", 0) == []
+    one.share("one", [("m", b"\x00 1"), ("m", b"2")], NOW)
+    other.share("other", [("m", b"3"), ("n", b"4")], NOW)
+    assert [(key, packed) for _, key, packed in one.shared("one", 0)] == [("m", b"3"), ("n", b"4")]
+    told = other.shared("other", 0)
+    assert [(key, packed) for _, key, packed in told] == [("m", b"\x00 1"), ("m", b"2")]
+    last = told[-1][0]
+    assert last > told[0][0]
+    one.share("one", [("m", b"5")], NOW)
+    assert [packed for _, _, packed in other.shared("other", last)] == [b"5"]
+    third = opened()
+    assert [packed for _, _, packed in third.shared("third", 0)] == [b"\x00 1", b"2", b"3", b"4", b"5"]
+
+
+def test_much_that_was_asked_is_learned_whole(opened: Open) -> None:
+    one, other = opened(), opened()
+    one.share("one", [("m", str(n).encode()) for n in range(2500)], NOW)
+    assert [int(packed) for _, _, packed in other.shared("other", 0)] == list(range(2500))
+
+
+def test_there_are_so_many(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (principalfile, redisprincipals):
+        monkeypatch.setattr(module, "_MOST", 5)
+    store = opened()
+    for n in range(12):
+        name = f"{n:02d}"
+        store.add({name: mark(name, until=NOW + HOUR + n * 1000)}, {name: 1}, NOW + n * 1000)
+    assert list(store.queries()) == ["11", "10", "09", "08", "07"]
+    assert sorted(store.marks(NOW)) == ["07", "08", "09", "10", "11"]
+
+
+@needs_redis
+def test_what_is_sent_again_is_not_added_again(redis_server: RedisServer) -> None:
+    store = RedisPrincipals.open(redis_server.url, uuid.uuid4().hex)
+    for sequence in (1, 1, 2, 1):
+        store.add({"a": mark(alike=1)}, {"a": 10}, NOW, ("worker", sequence))
+    store.add({"a": mark(alike=1)}, {"a": 10}, NOW, ("other", 1))
+    assert store.queries() == {"a": 30}
+    assert store.marks(NOW)["a"].alike == 3
+
+
+@needs_redis
+def test_what_is_old_is_not_told_to_a_new_worker(redis_server: RedisServer) -> None:
+    prefix = uuid.uuid4().hex
+    told = f"{{{prefix}}}:1:principals:told"
+    redis_server.ask("XADD", told, "1000-0", "w", "one", "e", "m", "a", "old")
+    store = RedisPrincipals.open(redis_server.url, prefix)
+    assert store.shared("other", 0) == []
+    store.share("one", [("m", b"new")], NOW)
+    assert redis_server.ask("XLEN", told) == 1
