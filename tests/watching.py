@@ -64,14 +64,18 @@ class Time:
         self.now += seconds
         self.passed += seconds
 
+    def to(self, now: float) -> None:
+        self.move(now - self.now)
+
     def store(self, folder: Path) -> SqliteShared:
         return SqliteShared.open(folder, clock=lambda: self.now)
 
     def synced(self, steady_s: float = 100.0) -> StoreClock:
         """A clock that has followed the store for so long."""
         clock = StoreClock(lambda: self.passed)
-        clock.sync(lambda: self.now)
-        self.move(steady_s)
+        self.passed -= steady_s
+        clock.sync(lambda: self.now - steady_s)
+        self.passed += steady_s
         return clock
 
 

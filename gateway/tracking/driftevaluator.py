@@ -7,7 +7,6 @@ read it last: evaluators that die halfway, or work at the same time, leave the s
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ MOST_BUCKETS = 200  # folded at once
 HISTORY_KEPT_S = 86_400.0
 ALARMS_KEPT_S = 90 * 86_400.0
 _FAILED_S = 30.0  # until an evaluation that failed is tried again
-_FORGET_S = 60.0  # how often older ones are dropped
+_FORGET_S = 60  # how often older ones are dropped
 
 
 class DriftEvaluator:
@@ -53,16 +52,19 @@ class DriftEvaluator:
         self._lease_s = lease_s
         self._holder = ""
         self._through: dict[str, int] = {}  # by key: what is evaluated, as far as this replica knows
-        self._again: dict[str, float] = {}  # by key: when to ask for the lease that another has
-        self._forgot: dict[str, float] = {}
+        self._again: dict[str, float] = {}  # by key: when to ask again, as another has the lease, or it failed
+        self._forgot: dict[str, int] = {}  # by key: the bucket at which older ones were dropped
         self._counts: Counter[str] = Counter()
 
     def exchange(self, store: SharedStore) -> None:
         """See `Partner`. After an outage, all replicas get the time to tell what they had to keep."""
         if self._clock.steady_s < self._lateness_s:
             return
+        now = self._clock.now()
+        assert now is not None  # it answers
         for watched in self._watched:
-            self._guarded(watched, store)
+            if now >= self._again.get(watched.key, 0.0):
+                self._guarded(watched, store, now)
 
     def leave(self, store: SharedStore) -> None:
         """Another may go on at once."""
@@ -75,21 +77,19 @@ class DriftEvaluator:
         counted = {"evaluations": "evaluations", "evaluation_failures": "failures", "alarms": "alarms"}
         return {f"drift_{what}": self._counts[name] for what, name in counted.items()}
 
-    def _guarded(self, watched: Watched, store: SharedStore) -> None:
+    def _guarded(self, watched: Watched, store: SharedStore, now: float) -> None:
         try:
-            self._evaluate(watched, store)
+            self._evaluate(watched, store, now)
         except StoreError:
             raise
         except Exception:  # one endpoint's fault is not the others'
             self._counts["failures"] += 1
-            self._again[watched.key] = time.monotonic() + _FAILED_S
+            self._again[watched.key] = now + _FAILED_S
             logger.exception("endpoint %s: drift could not be evaluated", watched.endpoint)
 
-    def _evaluate(self, watched: Watched, store: SharedStore) -> None:
-        now = self._clock.now()
-        assert now is not None  # it answers
+    def _evaluate(self, watched: Watched, store: SharedStore, now: float) -> None:
         through = watched.ended(now - self._lateness_s)
-        if through <= self._through.get(watched.key, -1) or not self._leads(watched, store):
+        if through <= self._through.get(watched.key, -1) or not self._leads(watched, store, now):
             return
         store.seal(watched.key, through)
         while True:
@@ -102,11 +102,8 @@ class DriftEvaluator:
                 break
         self._through[watched.key] = through
 
-    def _leads(self, watched: Watched, store: SharedStore) -> bool:
+    def _leads(self, watched: Watched, store: SharedStore, now: float) -> bool:
         self._holder = self._holder or uuid.uuid4().hex  # here, in the process that serves, after any fork
-        now = time.monotonic()
-        if now < self._again.get(watched.key, 0.0):
-            return False
         if store.lease(watched.lease_name, self._holder, self._lease_s):
             return True
         self._again[watched.key] = now + self._lease_s / 2.0
@@ -131,10 +128,10 @@ class DriftEvaluator:
         if not store.swap(watched.state_name, 0 if kept is None else kept.token, pack(found.state)):
             return False
         self._counts["evaluations"] += 1
-        now = time.monotonic()
-        if now - self._forgot.get(watched.key, float("-inf")) > _FORGET_S:
-            self._forgot[watched.key] = now
-            store.forget(watched.key, found.state.bucket - watched.kept_s)
+        bucket = found.state.bucket
+        if bucket - self._forgot.get(watched.key, 0) > _FORGET_S:
+            self._forgot[watched.key] = bucket
+            store.forget(watched.key, bucket - watched.kept_s)
         return True
 
     def _tell(self, found: Evaluation, store: SharedStore) -> None:
