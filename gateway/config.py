@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from gateway.smoothing import Smoothing
 from gateway.state.address import EXPECTED, is_address, shown
 from gateway.tracking.driftconfig import DriftConfig
 from gateway.tracking.settings import QueriesConfig
+from gateway.tracking.trackerconfig import AlibiTracker
 from models.specs import AnyModelSpec
 
 __all__ = [
@@ -126,7 +128,7 @@ class EndpointConfig(Strict):
     chain: tuple[StageConfig, ...] = ()
     selects: bool = Field(default=False, repr=False)
     cost: Annotated[float, Field(ge=1.0)] | None = None
-    wear: Literal["mild", "none"] = "mild"  # what honest images and series may come with, and still be honest
+    wear: Literal["auto", "mild", "none"] = "auto"  # what honest images and series may come with, and still be honest
     purify: tuple[PurifyConfig, ...] = ()
     mode: Literal["enforce", "shadow"] = "enforce"
     disclose: Disclose = "verdict"
@@ -134,7 +136,9 @@ class EndpointConfig(Strict):
     smoothing: Smoothing | None = None  # certificates on request; null: none
     queries: QueriesConfig | None = None  # memory of queries; null: none
     drift: DriftConfig | None = None  # what is watched for drift; null: nothing
+    trackers: tuple[AlibiTracker, ...] = ()  # other people's drift detectors, on a sample of the rows
     limits: Limits = Limits()
+    examples: Annotated[int, Field(ge=0, le=10_000)] = 200  # reference rows in the bundle, for people to look at
     seed: int = 0
 
     @model_validator(mode="before")
@@ -157,6 +161,13 @@ class EndpointConfig(Strict):
     def _one_tells_what_the_other_hides(self) -> EndpointConfig:
         if self.smoothing is not None and self.answers:
             raise ValueError("smoothing: a certified radius tells how sure the model is, which `answers` withholds")
+        return self
+
+    @model_validator(mode="after")
+    def _trackers(self) -> EndpointConfig:
+        names = [tracker.name for tracker in self.trackers]
+        if len(set(names)) < len(names):
+            raise ValueError("trackers: two have the same name: give one of them a `name`")
         return self
 
     @model_validator(mode="after")
@@ -214,14 +225,23 @@ class StateConfig(Strict):
 class TelemetryConfig(Strict):
     """`otlp` is an OTLP/HTTP base URL (http://host:4318); null: OTEL_EXPORTER_OTLP_* if set, else no export.
 
+    `otlp_metrics` sends metrics there as well; off by default, since receivers of traces alone refuse them.
+
     `metrics` says who may read /metrics on the protected endpoint, whose numbers tell an attacker what was flagged and
     by which stage: programs on this machine, all, or nobody.
     """
 
     otlp: str | None = None
+    otlp_metrics: bool = False
     sample_clean: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     service_name: str = "watchgate"
     metrics: Literal["local", "all", "off"] = "local"
+
+    @property
+    def sender(self) -> str | None:
+        """The service name to send under; None leaves it to `OTEL_SERVICE_NAME`."""
+        stated = "service_name" in self.model_fields_set or "OTEL_SERVICE_NAME" not in os.environ
+        return self.service_name if stated else None
 
 
 class Config(Strict):

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from detectors.calibration import CERTAIN, TailMap
+from gateway.explaining.sample import Sample
 from gateway.training.bundle import MANIFEST, Bundle
+from gateway.training.sample import FILE as SAMPLE
 from models.batch import Array
 
 
@@ -20,6 +22,7 @@ class Calibration:
     """One endpoint's. `statistic` (m,) is the chain statistic of the calibrate rows, ascending.
 
     `low`, `high` (values,) are the range that the contract learned from the reference; None without such a stage.
+    `sample` are reference rows to look at; None where the bundle has none.
     """
 
     version: str
@@ -29,6 +32,7 @@ class Calibration:
     statistic: Array
     low: Array | None = None
     high: Array | None = None
+    sample: Sample | None = None
 
     def budget(self, which: str) -> float | None:
         """The share of honest rows that may be `flag`ged or `reject`ed; None for a chain without stages."""
@@ -53,9 +57,15 @@ def read_calibration(bundle: Path, endpoint: str) -> Calibration | None:
             statistic=found.arrays("calibrated.npz").get("statistic", np.empty(0)),
             low=contract.get("detector.low"),
             high=contract.get("detector.high"),
+            sample=_sample(found),
         )
     except (OSError, KeyError, TypeError, ValueError):
         return None
+
+
+def _sample(bundle: Bundle) -> Sample | None:
+    arrays = bundle.arrays(SAMPLE)
+    return Sample.from_arrays(arrays) if arrays else None
 
 
 def shares(tail: TailMap, ends: Array) -> Array:

@@ -1,9 +1,8 @@
-"""One row of one request as a page shows it: each stage's evidence, the row's values, what followed what."""
+"""One row of one request as a page shows it: each stage's evidence, a series as lines, what followed what."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from gateway.state.record import Number, Record, RowEvidence, StageEvidence
 from gateway.telemetry.summary import score_text
 from models.batch import Array
 
-VALUES_SHOWN = 400
 _CURL_VALUES = 4096
 _SERIES_SHOWN = 8
 
@@ -35,18 +33,6 @@ class StageView:
     remark: str
     decided: bool
     histogram: Markup | None
-
-
-@dataclass(frozen=True, slots=True)
-class ValueView:
-    """One value beside the range that the reference has."""
-
-    name: str
-    value: float
-    purified: float | None
-    low: float | None
-    high: float | None
-    off: bool
 
 
 def stages_of(record: Record, row: RowEvidence, calibration: Calibration | None) -> list[StageView]:
@@ -88,38 +74,6 @@ def _remark(stage: StageEvidence, score: Number, decided: bool) -> str:
     if stage.flag_score is not None and score >= stage.flag_score:
         return "would flag too"
     return "shadow: only watched" if stage.shadow else ""
-
-
-def values_of(
-    row: Array, purified: Array | None, facts: Mapping[str, Any], calibration: Calibration | None
-) -> list[ValueView]:
-    """The row's values in order, at most `VALUES_SHOWN`, with those that are off first where there are more."""
-    flat = np.asarray(row, dtype=np.float64).ravel()
-    pure = None if purified is None else np.asarray(purified, dtype=np.float64).ravel()
-    low, high = _ranges(flat.size, facts, calibration)
-    names = facts.get("columns") or [f"value {i}" for i in range(flat.size)]
-    off = ~np.isfinite(flat) | (flat < low) | (flat > high)
-    order = np.arange(flat.size) if flat.size <= VALUES_SHOWN else np.argsort(~off, kind="stable")[:VALUES_SHOWN]
-    return [
-        ValueView(
-            str(names[i]) if i < len(names) else f"value {i}",
-            float(flat[i]),
-            None if pure is None else float(pure[i]),
-            _finite(low[i]),
-            _finite(high[i]),
-            bool(off[i]),
-        )
-        for i in order.tolist()
-    ]
-
-
-def _ranges(size: int, facts: Mapping[str, Any], calibration: Calibration | None) -> tuple[Array, Array]:
-    """The range that the contract learned; without one, the stated bounds."""
-    learned = None if calibration is None else (calibration.low, calibration.high)
-    if learned is not None and learned[0] is not None and learned[1] is not None and learned[0].size == size:
-        return learned[0].astype(np.float64), learned[1].astype(np.float64)
-    low, high = facts.get("bounds") or (-np.inf, np.inf)
-    return np.full(size, float(low)), np.full(size, float(high))
 
 
 def series(row: Array, purified: Array | None) -> Markup:
@@ -179,7 +133,3 @@ def _listed(rows: Array) -> Any:
     spelled = [float(np.format_float_positional(value)) for value in rows.ravel()]
     flat: Any = np.array([value if np.isfinite(value) else None for value in spelled], dtype=object)
     return flat.reshape(rows.shape).tolist()
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -6,6 +6,7 @@
                         purifier-<i>.npz      what a purifier learned
                         calibrated.npz        the chain statistic of the calibrate rows, for p-values
                         drift.npz             the drift monitor, where the config asks for one
+                        sample.npz            some reference rows, for people to look at
 
 A new bundle is written beside the old one, which stays until the new one is complete.
 """

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.console.evidence import curl, series, spans, stages_of, values_of
+from gateway.console.calibration import Calibration
+from gateway.console.evidence import curl, series, spans, stages_of
 from gateway.console.rendering import form, message, peer_of, render, source_of
-from gateway.console.source import Source
+from gateway.console.values import told, values_of
 from gateway.errors import OperatorError
+from gateway.explaining.words import words
 from gateway.state.marks import MARK_WORDS, NOTE_CHARS
 from gateway.state.record import Record, RowEvidence, Trace
 from gateway.state.sqlite import SqliteStore
@@ -27,6 +30,8 @@ from models.batch import Array
 logger = logging.getLogger("watchgate.console")
 
 _ALIKE = 8
+_NEAR = 4
+_NEAR_COLUMNS = 2  # of a table's nearest rows
 _PICTURES = ("input", "purified", "difference")
 
 
@@ -56,7 +61,9 @@ def page(request: Request) -> Response:
         "stages": [] if row is None else stages_of(record, row, calibration),
         "spans": spans(record),
         "older": calibration is not None and calibration.version != record.version,
-        **_input(record, row, arrays, facts, source),
+        "words": None if row is None else _words(row, calibration),
+        **_input(record, row, arrays, facts, calibration),
+        "curl": None if row is None else _curl(record, row, arrays, source.gateway_url),
     }
     return render(request, "request.html", **context)
 
@@ -78,9 +85,30 @@ def picture(request: Request) -> Response:
         drawn = draw(x, facts)
     else:
         drawn = draw(purified, facts) if which == "purified" else draw_difference(x, purified, facts)
+    return _png(drawn)
+
+
+def _png(drawn: Image.Image) -> Response:
     out = io.BytesIO()
     drawn.save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+
+
+def example(request: Request) -> Response:
+    """A reference row as PNG, drawn as the request's own rows are."""
+    source = source_of(request)
+    try:
+        with source.store() as store:
+            record = store.get(request.path_params["id"]).record
+            facts = _input_facts(store, record)
+    except LookupError as error:
+        return message(request, 404, "Not found", str(error.args[0]))
+    calibration, index = source.calibration(record.endpoint), int(request.path_params["index"])
+    sample = None if calibration is None else calibration.sample
+    alike = sample is not None and is_image(facts) and list(sample.x.shape[1:]) == facts.get("shape")
+    if sample is None or not alike or not 0 <= index < len(sample):
+        return message(request, 404, "Not found", "There is no such picture.")
+    return _png(draw(sample.x[index], facts))
 
 
 def arrays(request: Request) -> Response:
@@ -145,25 +173,49 @@ def _kept(record: Record, number: int, arrays: Mapping[str, Array]) -> tuple[Arr
 
 
 def _input(
-    record: Record, row: RowEvidence | None, arrays: Mapping[str, Array], facts: Mapping[str, Any], source: Source
+    record: Record,
+    row: RowEvidence | None,
+    arrays: Mapping[str, Array],
+    facts: Mapping[str, Any],
+    calibration: Calibration | None,
 ) -> dict[str, Any]:
-    """How the row's input is shown."""
+    """How the row's input is shown, and the reference rows nearest to it."""
     kept = None if row is None else _kept(record, row.row, arrays)
-    shown: dict[str, Any] = {"kept": kept is not None, "pictures": [], "values": [], "plot": None, "curl": None}
+    shown: dict[str, Any] = {"kept": kept is not None, "pictures": [], "values": [], "told": "", "plot": None}
+    shown |= {"near": [], "near_plots": [], "typical": None, "sample": ""}
     if kept is None:
         return shown
     x, purified = kept
-    calibration = source.calibration(record.endpoint)
+    sample = None if calibration is None else calibration.sample
+    near = [] if sample is None else sample.nearest(x, _NEAR)
+    beside = [] if sample is None else [sample.x[one.index] for one in near]
+    if sample is not None and calibration is not None:
+        shown |= {"near": near, "typical": sample.typical, "sample": calibration.version}
     if is_image(facts):
         shown["pictures"] = _PICTURES if purified is not None else _PICTURES[:1]
     elif facts.get("kind") == "series" and x.dtype.kind in "fiu":
         shown["plot"] = series(x, purified)
+        shown["near_plots"] = [series(other, None) for other in beside]
     elif x.dtype.kind in "fiub":
-        same = calibration is not None and calibration.version == record.version
-        shown["values"] = values_of(x, purified, facts, calibration if same else None)
-    if not any(role.startswith("extra:") for role in arrays):
-        shown["curl"] = curl(record, x[None], source.gateway_url)
+        same = calibration if calibration is not None and calibration.version == record.version else None
+        shown["values"] = values_of(x, purified, facts, same, beside[:_NEAR_COLUMNS])
+        shown["told"] = told(shown["values"])
     return shown
+
+
+def _curl(record: Record, row: RowEvidence, arrays: Mapping[str, Array], url: str) -> str | None:
+    kept = _kept(record, row.row, arrays)
+    if kept is None or any(role.startswith("extra:") for role in arrays):
+        return None
+    return curl(record, kept[0][None], url)
+
+
+def _words(row: RowEvidence, calibration: Calibration | None) -> str | None:
+    """What the deciding stage looks at."""
+    if row.stage is None or row.verdict == "allow":
+        return None
+    stages = () if calibration is None else calibration.report["stages"]
+    return words({stage["name"]: stage["kind"] for stage in stages}.get(row.stage, row.stage))
 
 
 def _alike(store: SqliteStore, record: Record) -> dict[str, list[Trace]]:
