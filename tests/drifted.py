@@ -1,37 +1,36 @@
-"""A shared store as evaluations leave it: real rows through a real monitor, and what it says of them."""
+"""A shared store as a served endpoint leaves it: real rows, counted, sealed and evaluated by what `serve` runs."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from detectors.drift.monitor import Monitor
-from detectors.drift.reading import Reading
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftreport import (
-    DriftAlarm,
-    DriftStatus,
-    SeriesStatus,
-    alarm_name,
-    history_prefix,
-    status_name,
-)
+from gateway.state.shared.store import Flush
+from gateway.tracking.announcing import Announcer
+from gateway.tracking.driftevaluator import DriftEvaluator
+from gateway.tracking.driftreading import read_status
+from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.driftrows import Watched
+from gateway.tracking.storeclock import StoreClock
+from models.batch import Bounds, InputSpec
 from tests.drifting import monitor, rows
 
-VERSION = "c0ffee" * 10
+VERSION = "c0ffeec0ffee"
 WIDTH_S = 10.0
 SERIES = ("a", "b", "c", "class", "confidence", "energy", "flagged", "joint")
+SPEC = InputSpec("table", np.dtype("float32"), (3,), Bounds(-10.0, 10.0))
 
 
 def write_bundle(folder: Path, endpoint: str = "digits") -> Monitor:
     """A bundle that holds nothing but a monitor and its version."""
     made = monitor()
     home = folder / "bundle" / endpoint
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     (home / "manifest.json").write_text(json.dumps({"version": VERSION}))
     np.savez(home / "drift.npz", **made.to_arrays())
     return made
@@ -45,72 +44,28 @@ class Evaluated:
     monitor: Monitor
     start_s: float
     endpoint: str = "digits"
-    bundle: str = VERSION
+    announcer: Announcer | None = None
+    now_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folding = self.monitor.start()
-        self.bucket = int(self.start_s / WIDTH_S)
-        self.began: dict[str, float] = {}
+        self.now_s = self.start_s // WIDTH_S * WIDTH_S
+        self.watched = Watched(self.endpoint, VERSION, self.monitor, SPEC, WIDTH_S, 1000.0)
+        clock = StoreClock(monotonic=lambda: self.now_s)
+        clock.sync(lambda: self.now_s)
+        self.evaluator = DriftEvaluator([self.watched], clock, self.announcer, lateness_s=0.0, lease_s=0.0)
+        self._sequence = 0
 
     def go_on(self, buckets: int, shift: float = 0.0) -> DriftStatus:
         """So many buckets more; column `a` of their rows is shifted by so many standard deviations."""
-        store = SqliteShared.open(self.state)
+        store = SqliteShared.open(self.state, clock=lambda: self.now_s)
         for _ in range(buckets):
-            status = self._bucket(store, shift)
+            self._sequence += 1
+            bucket = self.watched.bucket(self.now_s)
+            sums = self.monitor.encoder.sums(rows(50, self._sequence, shift)).vector()
+            store.add(Flush(f"replica-{self.endpoint}", self._sequence, {(self.watched.key, bucket): sums}))
+            self.now_s += WIDTH_S
+            self.evaluator.exchange(store)
+        status = read_status(store, self.endpoint, VERSION)
         store.close()
+        assert status is not None
         return status
-
-    def _bucket(self, store: SqliteShared, shift: float) -> DriftStatus:
-        self.bucket += 1
-        at_s = (self.bucket + 1) * WIDTH_S
-        sums = self.monitor.encoder.sums(rows(50, self.bucket, shift))
-        folded = self.monitor.fold(self.folding, self.bucket, sums)
-        self.folding = folded.state
-        by_name = {reading.series: reading for reading in folded.readings}
-        for reading in folded.started:
-            self.began[reading.series] = reading.first_bucket * WIDTH_S
-            self._alarm(store, reading, at_s, started=True)
-        for name in folded.ended:
-            self._alarm(store, by_name[name], at_s, started=False)
-            del self.began[name]
-        series = tuple(self._series(reading) for reading in folded.readings)
-        since_s = min(self.began.values(), default=None)
-        status = DriftStatus(
-            self.endpoint, self.bundle, at_s, folded.state.rows, 0, since_s is not None, since_s, series
-        )
-        packed = msgspec.json.encode(status)
-        store.put_once(f"{history_prefix(self.endpoint)}{self.bucket:012d}", packed, 86_400.0)
-        name = status_name(self.endpoint, self.bundle)
-        kept = store.load(name)
-        assert store.swap(name, 0 if kept is None else kept.token, packed)
-        return status
-
-    def _series(self, reading: Reading) -> SeriesStatus:
-        since_s = self.began.get(reading.series)
-        return SeriesStatus(
-            reading.series,
-            reading.kind,
-            reading.statistic,
-            reading.threshold,
-            reading.psi,
-            reading.rows,
-            since_s is not None,
-            since_s,
-        )
-
-    def _alarm(self, store: SqliteShared, reading: Reading, at_s: float, *, started: bool) -> None:
-        alarm = DriftAlarm(
-            self.endpoint,
-            self.bundle,
-            reading.series,
-            self.bucket,
-            started,
-            at_s,
-            self.began[reading.series],
-            reading.kind,
-            reading.statistic,
-            reading.threshold,
-            reading.psi,
-            reading.rows,
-        )
-        assert store.put_once(alarm_name(alarm), msgspec.json.encode(alarm), 86_400.0)

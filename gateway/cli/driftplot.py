@@ -13,7 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from gateway.cli.tracepages import safe
-from gateway.tracking.driftreading import Drift, farthest_first
+from gateway.tracking.driftreading import Drift, farthest_first, level
 from gateway.tracking.driftreport import DriftAlarm, SeriesStatus
 
 MOST = 12  # series of an endpoint that are drawn
@@ -49,8 +49,13 @@ def draw(found: Sequence[Drift], file: Path) -> tuple[int, int]:
 
 
 def _chosen(found: Drift, *, many: bool) -> list[_Drawn]:
-    """The farthest series now, with their course."""
-    names = [one.name for one in farthest_first(found.history[-1].series)][:MOST]
+    """The series that were farthest at any time, with their course."""
+    farthest: dict[str, SeriesStatus] = {}
+    for status in found.history:
+        for one in status.series:
+            known = farthest.get(one.name)
+            farthest[one.name] = one if known is None or level(one) > level(known) else known
+    names = [one.name for one in farthest_first(farthest.values())][:MOST]
     course: dict[str, tuple[list[datetime], list[SeriesStatus]]] = {name: ([], []) for name in names}
     for status in found.history:
         at = datetime.fromtimestamp(status.at_s).astimezone()
@@ -58,12 +63,13 @@ def _chosen(found: Drift, *, many: bool) -> list[_Drawn]:
             if one.name in course:
                 course[one.name][0].append(at)
                 course[one.name][1].append(one)
-    bundle = found.history[-1].bundle
+    first, last = found.history[0], found.history[-1]
+    mine = [alarm for alarm in found.alarms if alarm.bundle == last.bundle and first.at_s <= alarm.at_s <= last.at_s]
     return [
         _Drawn(
             safe(f"{found.endpoint}: {name}" if many else name),
             *course[name],
-            [alarm for alarm in found.alarms if alarm.series == name and alarm.bundle == bundle],
+            [alarm for alarm in mine if alarm.series == name],
         )
         for name in names
     ]

@@ -75,6 +75,13 @@ def _tell(one: Overview) -> None:
     fast, slow = added.quantile_ms(0.5), added.quantile_ms(0.99)
     if fast is not None and slow is not None:
         typer.echo(f"  answer time p50 {fast:.2g} ms, p99 {slow:.2g} ms")
+    drift = one.facts.drift
+    if drift.drifted:
+        typer.echo(f"  drift: {safe(drift.sentence)}; `watchgate drift` tells how far")
+    elif drift.status is not None:
+        typer.echo(f"  no drift in {drift.status.rows:,} rows")
+    elif drift.watched:
+        typer.echo(f"  drift: {safe(drift.trouble or 'nothing was evaluated yet')}")
 
 
 def _tell_health(whole: Health) -> None:

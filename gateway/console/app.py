@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.console.access import Access
 from gateway.console.gate import Gate
-from gateway.console.pages import calibration, overview, principals, request, requests, signin
+from gateway.console.pages import calibration, drift, overview, principals, request, requests, signin
 from gateway.console.recent import KEPT_S, Recent
 from gateway.console.rendering import lines, message
 from gateway.console.sampler import Sampler
@@ -49,9 +49,11 @@ def build(source: Source, access: Access, *, sampling: bool = True, kept_s: floa
             Route(f"/requests/{_ID}", request.page),
             Route(f"/requests/{_ID}/rows.npz", request.arrays),
             Route(f"/requests/{_ID}/mark", request.mark, methods=["POST"]),
+            Route(f"/requests/{_ID}/example-{{index:int}}.png", request.example),
             Route(f"/requests/{_ID}/{{row:int}}/{{which:str}}.png", request.picture),
             Route("/principals", principals.page),
             Route("/principals/lift", principals.lift, methods=["POST"]),
+            Route("/drift", drift.page),
             Route("/calibration/{endpoint:str}", calibration.page),
             Route("/calibration/{endpoint:str}/suggested.yaml", calibration.suggestion),
             Route("/sign-in", signin.page, methods=["GET"]),

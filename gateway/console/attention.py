@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detectors.conformal import clopper_pearson
+from gateway.console.standing import NOT_WATCHED, Standing
 from gateway.console.totals import Totals
 
 Level = Literal["calm", "look", "act"]
@@ -31,6 +32,7 @@ class Facts:
     calibrated: str | None
     stages: tuple[tuple[str, int], ...] = ()
     principals: tuple[tuple[str, int], ...] = ()
+    drift: Standing = NOT_WATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Attention:
 
 def attention(facts: Facts) -> Attention:
     """The most pressing thing there is to say."""
-    return _trouble(facts) or _over_budget(facts) or _oddities(facts) or _calm(facts)
+    return _trouble(facts) or _over_budget(facts) or _drift(facts) or _oddities(facts) or _calm(facts)
 
 
 def _trouble(facts: Facts) -> Attention | None:
@@ -73,7 +75,16 @@ def _over_budget(facts: Facts) -> Attention | None:
         if clopper_pearson(int(hits), int(rows))[0] > budget:
             would = "would have been " if facts.shadow else ""
             head = f"{hits / rows:.1%} of rows {would or 'were '}{verb}; of honest ones {budget:.1%} may be"
-            return Attention("look", f"{head}: an attack, a broken client or a changed world.{_blame(facts)}")
+            drift = f" Also, {facts.drift.sentence}." if facts.drift.drifted else ""
+            return Attention("look", f"{head}: an attack, a broken client or a changed world.{_blame(facts)}{drift}")
+    return None
+
+
+def _drift(facts: Facts) -> Attention | None:
+    if facts.drift.drifted:
+        return Attention("look", f"Drift: {facts.drift.sentence}. A broken client, or a changed world.")
+    if facts.drift.trouble is not None:
+        return Attention("look", f"Whether it drifts is not known: {facts.drift.trouble}")
     return None
 
 

@@ -96,6 +96,7 @@ class Overview:
             "calibrated_version": facts.calibrated,
             "stages": dict(facts.stages),
             "principals": dict(facts.principals),
+            "drift": facts.drift.to_json(),
             "level": self.attention.level,
             "attention": self.attention.text,
         }
@@ -160,6 +161,7 @@ def overview(source: Source, endpoint: str, range_s: int, now_s: float | None = 
         calibrated=None if calibration is None else calibration.version,
         stages=stages,
         principals=principals,
+        drift=source.standing(endpoint),
     )
     since_s = steps[0].start_s if steps else None
     return Overview(facts, settings.mode, range_s, since_s, steps, attention(facts))

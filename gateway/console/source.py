@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detectors.drift.monitor import Monitor
 from gateway.config import Config
 from gateway.console.calibration import Calibration, read_calibration
+from gateway.console.driftbins import read_monitor
+from gateway.console.standing import Standing
+from gateway.errors import OperatorError
 from gateway.metrics.meter import Numbers
 from gateway.metrics.tally import total
+from gateway.state.shared.store import SharedStore
 from gateway.state.sqlite import FILE, SqliteStore
+from gateway.state.store import StoreError
+from gateway.tracking.driftreading import bundle_of, read_status, shared_if_any
 
 _METRICS_S = 0.5  # pages that are made at once share one reading of the metrics files
 
@@ -30,6 +37,7 @@ class Source:
         self.opened = 0  # how often the store was opened
         self._read: tuple[float, Numbers] = (-1e9, {})
         self._bundles: dict[str, tuple[float, Calibration | None]] = {}
+        self._monitors: dict[str, tuple[str, Monitor | None]] = {}
 
     @contextmanager
     def store(self) -> Iterator[SqliteStore]:
@@ -61,6 +69,40 @@ class Source:
             if known is None or known[0] != written:
                 known = self._bundles[endpoint] = (written, read_calibration(self.config.bundle, endpoint))
             return known[1]
+
+    @contextmanager
+    def shared(self) -> Iterator[SharedStore | None]:
+        """What replicas share, for this block; None where no gateway has served yet.
+
+        Raises:
+            StoreError: it can't be read now.
+            OperatorError: it is another program's, or a later release's.
+        """
+        with shared_if_any(self.config) as store:
+            yield store
+
+    def monitor(self, endpoint: str) -> tuple[str, Monitor] | None:
+        """The bundle's version and its drift monitor, as it lies on disk now; None where it has none."""
+        version = bundle_of(self.config, endpoint)
+        if version is None:
+            return None
+        with self._turn:
+            known = self._monitors.get(endpoint)
+            if known is None or known[0] != version:
+                known = self._monitors[endpoint] = (version, read_monitor(self.config.bundle / endpoint))
+            return None if known[1] is None else (version, known[1])
+
+    def standing(self, endpoint: str) -> Standing:
+        """How it stands with drift; a store that can't be read is told, and stops nobody."""
+        if self.config.endpoints[endpoint].drift is None:
+            return Standing()
+        bundle = bundle_of(self.config, endpoint)
+        try:
+            with self.shared() as store:
+                status = None if store is None or bundle is None else read_status(store, endpoint, bundle)
+            return Standing(True, status)
+        except (StoreError, OperatorError) as error:
+            return Standing(True, None, str(error))
 
     def close(self) -> None:
         """Lets go of the store."""

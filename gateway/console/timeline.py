@@ -17,16 +17,20 @@ Curve = Sequence[tuple[float, float]]
 
 
 class Frame:
-    """Where time and values lie in the picture; values from 0 to `top`."""
+    """Where time and values lie in a picture so `width` and `height`; values from 0 to `top`."""
 
-    def __init__(self, start_s: float, end_s: float, top: float) -> None:
+    def __init__(
+        self, start_s: float, end_s: float, top: float, width: float = _WIDTH, height: float = _HEIGHT
+    ) -> None:
         self.start_s, self.end_s, self.top = start_s, max(end_s, start_s + 1), top
+        self.width, self.height = width, height
 
     def at(self, moment_s: float, value: float) -> tuple[float, float]:
         """The point of the picture."""
         across = (moment_s - self.start_s) / (self.end_s - self.start_s)
         up = min(value / self.top, 1.0)
-        return (_LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM))
+        inside = self.width - _LEFT - _RIGHT, self.height - _TOP - _BOTTOM
+        return _LEFT + across * inside[0], self.height - _BOTTOM - up * inside[1]
 
     def level(self, value: float, class_: str) -> Markup:
         """A line across the whole picture."""
@@ -46,7 +50,7 @@ class Frame:
             (self.end_s, "end"),
         ):
             x, _ = self.at(moment, 0.0)
-            parts.append(label(x, _HEIGHT - 5, time.strftime(form, time.localtime(moment)), anchor))
+            parts.append(label(x, self.height - 5, time.strftime(form, time.localtime(moment)), anchor))
         return Markup("").join(parts)
 
 
@@ -55,7 +59,7 @@ def shares(seen: Overview, end_s: float) -> Markup:
     flagged = _curve(seen.steps, lambda step: step.added.suspicious / step.added.rows if step.added.rows else None)
     rejected = _curve(seen.steps, lambda step: step.added.rejected / step.added.rows if step.added.rows else None)
     most = max([value for _, value in flagged] + [seen.facts.flag_budget or 0.0, 0.01])
-    frame = Frame(end_s - seen.range_s, end_s, min(_round_up(1.15 * most), 1.0))
+    frame = Frame(end_s - seen.range_s, end_s, min(round_up(1.15 * most), 1.0))
     parts = [frame.axes(lambda value: f"{value:.0%}" if frame.top > 0.05 else f"{value:.1%}")]
     parts += [_surface(frame, flagged, "flag"), _surface(frame, rejected, "reject")]
     if seen.facts.flag_budget is not None and seen.facts.reject_budget is not None:
@@ -69,7 +73,7 @@ def shares(seen: Overview, end_s: float) -> Markup:
 def rate(seen: Overview, end_s: float) -> Markup:
     """Requests a second over time."""
     curve = _curve(seen.steps, lambda step: step.added.requests / max(step.end_s - step.start_s, 1))
-    frame = Frame(end_s - seen.range_s, end_s, _round_up(1.1 * max([value for _, value in curve] + [1.0])))
+    frame = Frame(end_s - seen.range_s, end_s, round_up(1.1 * max([value for _, value in curve] + [1.0])))
     axes = frame.axes(lambda value: f"{value:g}")
     return picture(_WIDTH, _HEIGHT, f"requests a second of {seen.endpoint}", axes, _surface(frame, curve, "plain"))
 
@@ -78,7 +82,7 @@ def latency(seen: Overview, end_s: float) -> Markup:
     """Median and 99th percentile of the answer time, in milliseconds."""
     median = _curve(seen.steps, lambda step: step.added.quantile_ms(0.5))
     slow = _curve(seen.steps, lambda step: step.added.quantile_ms(0.99))
-    frame = Frame(end_s - seen.range_s, end_s, _round_up(1.1 * max([value for _, value in slow] + [1.0])))
+    frame = Frame(end_s - seen.range_s, end_s, round_up(1.1 * max([value for _, value in slow] + [1.0])))
     axes = frame.axes(lambda value: f"{value:g}")
     lines = [line([frame.at(*point) for point in curve], name) for name, curve in (("p99", slow), ("p50", median))]
     return picture(_WIDTH, _HEIGHT, f"answer times of {seen.endpoint} in milliseconds", axes, *lines)
@@ -101,7 +105,7 @@ def _surface(frame: Frame, curve: Curve, class_: str) -> Markup:
     return area(points, base, class_) + line(points, class_)
 
 
-def _round_up(value: float) -> float:
+def round_up(value: float) -> float:
     """The next of 1, 2, 4, 5, 10 times a power of ten."""
     scale = 10.0 ** math.floor(math.log10(value))
     return next(step * scale for step in (1, 2, 4, 5, 10) if step * scale >= value * (1 - 1e-9))

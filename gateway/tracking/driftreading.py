@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from detectors.drift.state import Window
+from detectors.drift.sums import Sums
 from gateway.state.shared.opening import open_shared
 from gateway.state.shared.store import SharedStore
 from gateway.state.shared.tables import SHARED
@@ -19,14 +21,18 @@ from gateway.tracking.driftreport import (
     SeriesStatus,
     alarm_prefix,
     history_prefix,
+    state_name,
     status_name,
+    sums_key,
 )
+from gateway.tracking.driftstate import Unreadable, unpack
 from gateway.training.bundle import MANIFEST
 
 if TYPE_CHECKING:
     from gateway.config import Config
 
 MOST = 10_000  # statuses of a history that are read
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +73,13 @@ def shared_if_any(config: Config) -> Iterator[SharedStore | None]:
 
 
 def read_drift(store: SharedStore, endpoint: str, bundle: str, since_s: float) -> Drift:
-    """All there is to show of an endpoint since then.
+    """All there is to show of an endpoint; its history since then.
 
     Raises:
         StoreError: the store can't be read now.
     """
     status = read_status(store, endpoint, bundle)
-    return Drift(
-        endpoint, status, read_history(store, endpoint, bundle, since_s), read_alarms(store, endpoint, since_s)
-    )
+    return Drift(endpoint, status, read_history(store, endpoint, bundle, since_s), read_alarms(store, endpoint))
 
 
 def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus | None:
@@ -94,24 +98,58 @@ def read_history(store: SharedStore, endpoint: str, bundle: str, since_s: float 
     Raises:
         StoreError: the store can't be read now.
     """
-    found = [
-        msgspec.json.decode(value, type=DriftStatus)
-        for value in store.values(history_prefix(endpoint), limit=MOST).values()
-    ]
-    mine = (one for one in found if one.bundle == bundle and one.at_s >= since_s)
-    return tuple(sorted(mine, key=lambda one: one.at_s))
+    kept = store.values(history_prefix(endpoint), f"{int(since_s):012d}", MOST)
+    mine = (value for name, value in kept.items() if name.endswith(f"/{bundle}"))
+    found = (msgspec.json.decode(value, type=DriftStatus) for value in mine)
+    return tuple(sorted(found, key=lambda one: one.at_s))
 
 
-def read_alarms(store: SharedStore, endpoint: str, since_s: float = 0.0) -> tuple[DriftAlarm, ...]:
-    """Alarms of all bundles since then, the newest first.
+def read_alarms(store: SharedStore, endpoint: str) -> tuple[DriftAlarm, ...]:
+    """Alarms of all bundles, the newest first.
 
     Raises:
         StoreError: the store can't be read now.
     """
     values = store.values(alarm_prefix(endpoint)).values()
     found = (msgspec.json.decode(value, type=DriftAlarm) for value in values)
-    recent = (alarm for alarm in found if alarm.at_s >= since_s)
-    return tuple(sorted(recent, key=lambda alarm: (-alarm.at_s, alarm.started, alarm.series)))
+    return tuple(sorted(found, key=lambda alarm: (-alarm.at_s, alarm.started, alarm.series)))
+
+
+def read_sums(
+    store: SharedStore, endpoint: str, bundle: str, series: int, since_s: float = 0.0
+) -> list[tuple[float, Sums]]:
+    """Sums of all sealed buckets that began after then, and when each began, ascending.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    key, after = sums_key(endpoint, bundle), int(since_s)
+    found: list[tuple[float, Sums]] = []
+    while some := store.sealed(key, after, _AT_ONCE):
+        found += [(float(bucket), Sums.from_vector(vector, series)) for bucket, vector in some]
+        after = some[-1][0]
+    return found
+
+
+def read_window(store: SharedStore, endpoint: str, bundle: str) -> Window | None:
+    """The rows that the largest window of the last evaluation held; None where there was none, or it can't be read.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    kept = store.load(state_name(endpoint, bundle))
+    if kept is None:
+        return None
+    try:
+        steps = unpack(kept.value).steps
+    except Unreadable:
+        return None
+    if not steps:
+        return None
+    total = steps[0].sums
+    for step in steps[1:]:
+        total = total + step.sums
+    return Window(steps[0].first_bucket, total)
 
 
 def farthest_first(series: Iterable[SeriesStatus]) -> tuple[SeriesStatus, ...]:

@@ -1,0 +1,24 @@
+"""How endpoints stand with drift, as numbers. They are the same in every worker, and never added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.metrics.meter import Numbers, key
+from gateway.tracking.driftreport import DriftStatus
+
+
+def drift_numbers(statuses: Iterable[DriftStatus]) -> Numbers:
+    """Of the last evaluation of each endpoint; a series has the kind of its statistic, which can change."""
+    found: Numbers = {}
+    for status in statuses:
+        own = {"endpoint": status.endpoint}
+        found[key("watchgate_drift_drifted", own)] = int(status.drifted)
+        found[key("watchgate_drift_late_rows_total", own)] = status.late_rows
+        for one in status.series:
+            series = {**own, "series": one.name}
+            found[key("watchgate_drift_statistic", {**series, "kind": one.kind})] = one.statistic
+            found[key("watchgate_drift_threshold", {**series, "kind": one.kind})] = one.threshold
+            found[key("watchgate_drift_series_drifted", series)] = int(one.drifted)
+            found[key("watchgate_drift_window_rows", series)] = one.rows
+    return found
