@@ -17,6 +17,7 @@ from gateway.tracking.driftrows import Watched
 from gateway.tracking.driftsums import PendingSums
 from gateway.tracking.driftwatcher import DriftWatcher
 from gateway.tracking.exchange import Exchange
+from gateway.tracking.foreignopening import open_foreign
 from gateway.tracking.partner import Partner
 from gateway.tracking.remembering import open_queries
 from gateway.tracking.storeclock import StoreClock
@@ -35,30 +36,31 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
         OperatorError: the state folder can't be written, or holds what this release can't use.
     """
     queries = open_queries(config, endpoints, workers)
-    drift = _drift(config, endpoints)
-    watchers: list[Watcher] = [] if queries is None else [queries]
-    marks = None if queries is None else queries.marks
-    if drift is None:
-        return Tracker(watchers, marks) if watchers else None
-    announcer = open_alerts(config)
-    pending, clock = PendingSums(), StoreClock()
-    partners: list[Partner] = [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer)]
-    exchange = Exchange(partners, lambda: open_shared(config), clock)
-    return Tracker([*watchers, DriftWatcher(drift, pending, clock)], marks, exchange, announcer)
-
-
-def _drift(config: Config, endpoints: Mapping[str, Endpoint]) -> tuple[Watched, ...] | None:
-    """What is watched for drift; None where nothing is."""
-    found = tuple(watched for each in endpoints.values() if (watched := _watched(each)) is not None)
-    if not found:
+    drift = tuple(watched for each in endpoints.values() if (watched := _watched(each)) is not None)
+    clock, announcer = StoreClock(), None
+    foreign = open_foreign(endpoints, clock)
+    watchers: list[Watcher] = [*([] if queries is None else [queries]), *foreign]
+    partners: list[Partner] = [*foreign]
+    if drift:
+        announcer, pending = open_alerts(config), PendingSums()
+        watchers.append(DriftWatcher(drift, pending, clock))
+        partners += [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer)]
+    if not watchers:
         return None
+    marks, exchange = None if queries is None else queries.marks, None
+    if partners:
+        _try_shared(config)
+        exchange = Exchange(partners, lambda: open_shared(config), clock)
+    return Tracker(watchers, marks, exchange, announcer)
+
+
+def _try_shared(config: Config) -> None:
     try:
         open_shared(config).close()
     except StoreError as exc:
         if config.state.kind == "sqlite":
             raise OperatorError(f"state.path: expected a folder the gateway can write, found: {exc}") from exc
         _log.warning("the store that replicas share is out of reach, what it is to be told waits: %s", exc)
-    return found
 
 
 def _watched(endpoint: Endpoint) -> Watched | None:
