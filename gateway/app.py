@@ -28,6 +28,7 @@ from gateway.http.body import Bodies, Disconnected
 from gateway.http.call import Call
 from gateway.http.judging import Served
 from gateway.http.pages import pages, paths, readiness
+from gateway.metrics.opening import open_push
 from gateway.metrics.scrape import Scrape, is_local
 from gateway.principals.admission import Admission
 from gateway.telemetry.observation import Recorder
@@ -68,6 +69,7 @@ class App:
             tuple(endpoints.values()),
             getattr(recorder, "stats", dict),
             dict if tracker is None else tracker.stats,
+            lambda numbers: open_push(config.telemetry, numbers),
         )
         limits = [served.limits for served in endpoints.values()]
         self._max_body_bytes = max(each.max_body_bytes for each in limits)
@@ -99,6 +101,8 @@ class App:
         for served in self._endpoints.values():
             await served.batcher.drain(timeout_s)
         self._scrape.close()
+        if self._scrape.push is not None:
+            await asyncio.to_thread(self._scrape.push.close, PATIENCE_S)
 
     async def _answer(self, call: Call, send: Send, handler: Handler, receive: Receive) -> None:
         try:

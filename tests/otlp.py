@@ -9,17 +9,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Receiver:
-    """Keeps the spans and log records it was sent.
+    """Keeps the spans, log records and metrics it was sent; of metrics every sender's latest, by its instance id.
 
     `statuses` are answered first, one a request, before it begins to accept.
     """
@@ -27,6 +29,7 @@ class Receiver:
     def __init__(self, *statuses: int) -> None:
         self.spans: list[Span] = []
         self.logs: list[LogRecord] = []
+        self.metrics: dict[str, dict[str, Metric]] = {}
         self.resources: list[dict[str, object]] = []
         self.paths: list[str] = []
         self.statuses = list(statuses)
@@ -64,11 +67,21 @@ class Receiver:
                 for part in each.scope_logs:
                     self.logs.extend(part.log_records)
             return 200
+        if path.endswith("/v1/metrics"):
+            self._take_metrics(body)
+            return 200
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resources.append(attributes(group.resource.attributes))
             for scope in group.scope_spans:
                 self.spans.extend(scope.spans)
         return 200
+
+    def _take_metrics(self, body: bytes) -> None:
+        for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            facts = attributes(group.resource.attributes)
+            self.resources.append(facts)
+            found = {metric.name: metric for scope in group.scope_metrics for metric in scope.metrics}
+            self.metrics[str(facts["service.instance.id"])] = found
 
     def traces(self) -> dict[str, list[Span]]:
         """Spans by trace id."""

@@ -11,7 +11,7 @@ Kind = Literal["counter", "gauge", "histogram", "summary"]
 # What a label says, and what bounds its values: no label ever holds what a caller wrote.
 LABELS: Mapping[str, str] = {
     "endpoint": "an endpoint of the config",
-    "status": "an HTTP status that the gateway answers with: at most 14",
+    "status": "an HTTP status that the gateway answers with: at most 12",
     "reason": "a kind of refusal: at most 10",
     "action": "`allow`, `flag` or `reject`",
     "stage": "a stage of the endpoint's chain; `none` where no stage spoke",
@@ -169,18 +169,19 @@ FAMILIES: tuple[Family, ...] = (
         "batches",
         "Batches of metrics that the OTLP receiver refused.",
     ),
-    Family(
-        "watchgate_query_requests_total",
-        "counter",
-        ("outcome",),
-        "requests",
-        "Requests offered to the memory of queries: `taken` or `dropped`.",
-    ),
     Family("watchgate_query_rows_total", "counter", (), "rows", "Rows that the memory of queries was given."),
     Family("watchgate_query_new_rows_total", "counter", (), "rows", "Rows compared and remembered."),
     Family("watchgate_query_alike_rows_total", "counter", (), "rows", "Rows alike to earlier ones of their principal."),
     Family("watchgate_query_unsampled_rows_total", "counter", (), "rows", "Rows beyond what may be compared."),
     Family("watchgate_query_marks_total", "counter", (), "principals", "Principals marked."),
+    Family("watchgate_tracking_taken_total", "counter", (), "requests", "Requests that the tracker took."),
+    Family(
+        "watchgate_tracking_dropped_total",
+        "counter",
+        (),
+        "requests",
+        "Requests that the tracker had no room or time for.",
+    ),
     Family("watchgate_tracker_failures_total", "counter", (), "turns", "Turns of the tracker that failed."),
     Family(
         "watchgate_tracker_store_failures_total",
@@ -190,30 +191,75 @@ FAMILIES: tuple[Family, ...] = (
         "Failed attempts of the tracker to use a store.",
     ),
     Family(
-        "watchgate_tracking_dropped_total",
-        "counter",
+        "watchgate_tracker_store_reached",
+        "gauge",
+        (),
+        "workers",
+        "Workers whose last attempt at the shared store succeeded.",
+    ),
+    Family("watchgate_drift_rows_total", "counter", (), "rows", "Rows counted for drift."),
+    Family(
+        "watchgate_drift_unsampled_rows_total", "counter", (), "rows", "Rows beyond the rate that drift is counted at."
+    ),
+    Family(
+        "watchgate_drift_lost_rows_total", "counter", (), "rows", "Counted rows that did not reach the shared store."
+    ),
+    Family(
+        "watchgate_drift_pending_rows", "gauge", (), "rows", "Counted rows that the shared store has not taken yet."
+    ),
+    Family("watchgate_drift_flushes_total", "counter", (), "flushes", "Flushes of drift counts to the shared store."),
+    Family(
+        "watchgate_drift_flush_age_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "Time since the drift counts of the worker that is behind the most reached the shared store.",
+        largest=True,
+    ),
+    Family("watchgate_drift_evaluations_total", "counter", (), "evaluations", "Evaluations of drift."),
+    Family(
+        "watchgate_drift_evaluation_failures_total", "counter", (), "evaluations", "Evaluations of drift that failed."
+    ),
+    Family("watchgate_drift_alarms_total", "counter", (), "alarms", "Drift alarms, beginnings and ends."),
+    Family(
+        "watchgate_drift_drifted",
+        "gauge",
+        _BY_ENDPOINT,
+        "0 or 1",
+        "Whether the endpoint's input drifts, as last evaluated.",
+        largest=True,
+    ),
+    Family(
+        "watchgate_drift_statistic",
+        "gauge",
+        _BY_SERIES,
+        "",
+        "A series' statistic at the last evaluation.",
+        largest=True,
+    ),
+    Family(
+        "watchgate_drift_threshold",
+        "gauge",
+        _BY_SERIES,
+        "",
+        "The statistic from which on a series drifts.",
+        largest=True,
+    ),
+    Family(
+        "watchgate_drift_window_rows",
+        "gauge",
         _BY_ENDPOINT,
         "rows",
-        "Rows that the drift tracker had no time for.",
+        "Rows of the largest window that was looked at.",
+        largest=True,
     ),
-    Family("watchgate_drift_drifted", "gauge", _BY_ENDPOINT, "0 or 1", "Whether the endpoint's input drifts.", True),
-    Family("watchgate_drift_statistic", "gauge", _BY_SERIES, "", "The series' statistic at the last evaluation.", True),
-    Family("watchgate_drift_threshold", "gauge", _BY_SERIES, "", "From which statistic on the series drifts.", True),
-    Family("watchgate_drift_window_rows", "gauge", _BY_ENDPOINT, "rows", "Rows of the largest window looked at.", True),
     Family(
         "watchgate_drift_late_rows_total",
         "counter",
         _BY_ENDPOINT,
         "rows",
-        "Rows that came after their bucket was sealed.",
-    ),
-    Family(
-        "watchgate_drift_flush_age_seconds",
-        "gauge",
-        _BY_ENDPOINT,
-        "seconds",
-        "Time since the drift counts were last written to the shared store.",
-        True,
+        "Rows that came after their bucket was evaluated.",
+        largest=True,
     ),
     Family("watchgate_workers", "gauge", (), "processes", "Workers whose numbers these are."),
     Family(

@@ -28,8 +28,8 @@ RECORDER: Mapping[str, Key] = {
     "export_failures": key("watchgate_export_failures_total", {}),
 }
 TRACKER: Mapping[str, Key] = {
-    "taken": key("watchgate_query_requests_total", {"outcome": "taken"}),
-    "dropped": key("watchgate_query_requests_total", {"outcome": "dropped"}),
+    "taken": key("watchgate_tracking_taken_total", {}),
+    "dropped": key("watchgate_tracking_dropped_total", {}),
     "rows": key("watchgate_query_rows_total", {}),
     "new_rows": key("watchgate_query_new_rows_total", {}),
     "alike_rows": key("watchgate_query_alike_rows_total", {}),
@@ -37,7 +37,17 @@ TRACKER: Mapping[str, Key] = {
     "marks": key("watchgate_query_marks_total", {}),
     "failures": key("watchgate_tracker_failures_total", {}),
     "store_failures": key("watchgate_tracker_store_failures_total", {}),
+    "store_reached": key("watchgate_tracker_store_reached", {}),
+    "drift_rows": key("watchgate_drift_rows_total", {}),
+    "drift_unsampled_rows": key("watchgate_drift_unsampled_rows_total", {}),
+    "drift_lost_rows": key("watchgate_drift_lost_rows_total", {}),
+    "drift_pending_rows": key("watchgate_drift_pending_rows", {}),
+    "drift_flushes": key("watchgate_drift_flushes_total", {}),
+    "drift_evaluations": key("watchgate_drift_evaluations_total", {}),
+    "drift_evaluation_failures": key("watchgate_drift_evaluation_failures_total", {}),
+    "drift_alarms": key("watchgate_drift_alarms_total", {}),
 }
+PUSH: Mapping[str, Key] = {"push_failures": key("watchgate_export_metrics_failures_total", {})}
 _ABSENT = "written_s"  # until the first write there is no time to tell
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from gateway.http.judging import Served
 from gateway.metrics.facts import build, facts
 from gateway.metrics.meter import Numbers, exposition, key
-from gateway.metrics.recorded import RECORDER, TRACKER, named
+from gateway.metrics.push import Push
+from gateway.metrics.recorded import PUSH, RECORDER, TRACKER, named
 from gateway.metrics.tally import Tally
 
 EVERY_S = 1.0
@@ -25,6 +26,7 @@ class Scrape:
         endpoints: Collection[Served],
         stats: Callable[[], Mapping[str, int]],
         tracked: Callable[[], Mapping[str, int]] = dict,
+        push: Callable[[Callable[[], Numbers]], Push | None] = lambda numbers: None,
     ) -> None:
         self._folder = folder
         self._endpoints = endpoints
@@ -36,16 +38,14 @@ class Scrape:
         self._facts: Numbers = build()
         for served in endpoints:
             self._facts.update(facts(served.endpoint))
-
-    @property
-    def own(self) -> Numbers:
-        """This worker's numbers as it last wrote them, for other threads to look at."""
-        return self._written
+        self.push = push(lambda: self._written)  # never changed in place, so that another thread may read it
 
     def start(self) -> None:
         """Begins to write once a second; call it in the event loop."""
         if self._timer is None:
             self._tick(asyncio.get_running_loop())
+            if self.push is not None:
+                self.push.start()
 
     def page(self) -> bytes:
         """The Prometheus text. What it shows of this worker is on disk before anybody sees it."""
@@ -78,6 +78,7 @@ class Scrape:
         for served in self._endpoints:
             served.meter.queued_rows = served.batcher.queued_rows
             numbers.update(served.meter.numbers())
+        numbers.update(named({"push_failures": 0 if self.push is None else self.push.failures}, PUSH))
         numbers.update(named(self._stats(), RECORDER))
         numbers.update(named(self._tracked(), TRACKER))
         return numbers

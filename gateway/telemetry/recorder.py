@@ -161,12 +161,11 @@ def open_recorder(config: Config, chains: Sequence[ChainInfo]) -> SideRecorder:
         SqliteStore.open_for_writing(path, quota).close()
     except StoreError as exc:
         raise OperatorError(f"state.path: expected a folder the gateway can write, found: {exc}") from exc
-    named = "service_name" in telemetry.model_fields_set or "OTEL_SERVICE_NAME" not in os.environ
     return SideRecorder(
         lambda: SqliteStore.open_for_writing(path, quota),
         chains,
         exporter=lambda: exporter_for(telemetry.otlp),
-        service_name=telemetry.service_name if named else None,
+        service_name=telemetry.sender,
         sample_clean=telemetry.sample_clean,
         payloads=capture.payloads,
     )

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 
 from opentelemetry.sdk.resources import Resource
@@ -30,12 +31,18 @@ def resource(service_name: str | None) -> Resource:
     """Who sends: name (None leaves it to `OTEL_SERVICE_NAME`), version, and one id a process."""
     facts: dict[str, str | int] = {
         names.SERVICE_VERSION: _version(),
-        names.SERVICE_INSTANCE: str(uuid.uuid4()),
+        names.SERVICE_INSTANCE: _instance(os.getpid()),
         names.PROCESS_ID: os.getpid(),
     }
     if service_name is not None:
         facts[names.SERVICE_NAME] = service_name
     return Resource.create({**facts})
+
+
+@cache
+def _instance(pid: int) -> str:
+    """The same for all that a process sends; another in its children."""
+    return str(uuid.uuid4())
 
 
 def scope() -> InstrumentationScope:
