@@ -10,8 +10,9 @@ from detectors.drift.monitor import Monitor
 from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
 from gateway.tracking.driftconfig import DriftConfig
+from gateway.tracking.driftrows import tracked
 from gateway.training.calibrate import calibrate
-from gateway.training.drift import FILE, tracked
+from gateway.training.drift import FILE
 from gateway.training.loading import load_endpoints
 from models.batch import Array, Batch
 from tests.project import Project
