@@ -28,6 +28,7 @@ from gateway.http.body import Bodies, Disconnected
 from gateway.http.call import Call
 from gateway.http.judging import Served
 from gateway.http.pages import pages, paths, readiness
+from gateway.metrics.drift import drift_of
 from gateway.metrics.opening import open_push
 from gateway.metrics.scrape import Scrape, is_local
 from gateway.principals.admission import Admission
@@ -70,6 +71,7 @@ class App:
             getattr(recorder, "stats", dict),
             dict if tracker is None else tracker.stats,
             lambda numbers: open_push(config.telemetry, numbers),
+            lambda: drift_of(tracker),
         )
         limits = [served.limits for served in endpoints.values()]
         self._max_body_bytes = max(each.max_body_bytes for each in limits)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from gateway.metrics.meter import Numbers, key
 from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.tracker import Tracker
+
+
+def drift_of(tracker: Tracker | None) -> Numbers:
+    """What a worker's tracker knows of drift; {} where there is none."""
+    if tracker is None:
+        return {}
+    found = drift_numbers(tracker.standings.current.values())
+    flushed_s = tracker.stats().get("drift_flushed_s", 0)
+    if flushed_s:
+        found[key("watchgate_drift_flush_age_seconds", {})] = max(0.0, int(time.time()) - flushed_s)
+    return found
 
 
 def drift_numbers(statuses: Iterable[DriftStatus]) -> Numbers:

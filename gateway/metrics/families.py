@@ -246,11 +246,19 @@ FAMILIES: tuple[Family, ...] = (
         largest=True,
     ),
     Family(
+        "watchgate_drift_series_drifted",
+        "gauge",
+        ("endpoint", "series"),
+        "0 or 1",
+        "Whether a series drifts, as last evaluated: for a while after it fell below its threshold, too.",
+        largest=True,
+    ),
+    Family(
         "watchgate_drift_window_rows",
         "gauge",
-        _BY_ENDPOINT,
+        ("endpoint", "series"),
         "rows",
-        "Rows of the largest window that was looked at.",
+        "Rows of the window that says most of a series.",
         largest=True,
     ),
     Family(
@@ -261,6 +269,14 @@ FAMILIES: tuple[Family, ...] = (
         "Rows that came after their bucket was evaluated.",
         largest=True,
     ),
+    Family(
+        "watchgate_alerts_total",
+        "counter",
+        ("outcome",),
+        "messages",
+        "Alarms to webhooks and OTLP receivers, one message each: `sent` or `lost` (refused, or given up).",
+    ),
+    Family("watchgate_alerts_failures_total", "counter", (), "attempts", "Attempts to send an alarm that failed."),
     Family("watchgate_workers", "gauge", (), "processes", "Workers whose numbers these are."),
     Family(
         "watchgate_bundle_info",

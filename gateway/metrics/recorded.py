@@ -46,6 +46,9 @@ TRACKER: Mapping[str, Key] = {
     "drift_evaluations": key("watchgate_drift_evaluations_total", {}),
     "drift_evaluation_failures": key("watchgate_drift_evaluation_failures_total", {}),
     "drift_alarms": key("watchgate_drift_alarms_total", {}),
+    "alerts_sent": key("watchgate_alerts_total", {"outcome": "sent"}),
+    "alerts_lost": key("watchgate_alerts_total", {"outcome": "lost"}),
+    "alerts_failures": key("watchgate_alerts_failures_total", {}),
 }
 PUSH: Mapping[str, Key] = {"push_failures": key("watchgate_export_metrics_failures_total", {})}
 _ABSENT = "written_s"  # until the first write there is no time to tell

@@ -27,11 +27,13 @@ class Scrape:
         stats: Callable[[], Mapping[str, int]],
         tracked: Callable[[], Mapping[str, int]] = dict,
         push: Callable[[Callable[[], Numbers]], Push | None] = lambda numbers: None,
+        drift: Callable[[], Numbers] = dict,
     ) -> None:
         self._folder = folder
         self._endpoints = endpoints
         self._stats = stats
         self._tracked = tracked
+        self._drift = drift
         self._tally: Tally | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._written: Numbers = {}
@@ -81,6 +83,7 @@ class Scrape:
         numbers.update(named({"push_failures": 0 if self.push is None else self.push.failures}, PUSH))
         numbers.update(named(self._stats(), RECORDER))
         numbers.update(named(self._tracked(), TRACKER))
+        numbers.update(self._drift())
         return numbers
 
 

@@ -90,7 +90,12 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 
 def _counters(numbers: Numbers) -> Numbers:
-    return {each: value for each, value in numbers.items() if (f := family_of(each[0])) and f.kind != "gauge"}
+    """Those that outlive a worker: not gauges, nor what all workers say of something that they share."""
+    return {
+        each: value
+        for each, value in numbers.items()
+        if (family := family_of(each[0])) and family.kind != "gauge" and not family.largest
+    }
 
 
 def _try_lock(path: Path) -> int | None:

@@ -14,12 +14,13 @@ from gateway.state.store import StoreError
 from gateway.tracking.driftevaluator import DriftEvaluator
 from gateway.tracking.driftflusher import DriftFlusher
 from gateway.tracking.driftrows import Watched
+from gateway.tracking.driftstandings import DriftStandings
 from gateway.tracking.driftsums import PendingSums
 from gateway.tracking.driftwatcher import DriftWatcher
 from gateway.tracking.exchange import Exchange
 from gateway.tracking.foreignopening import open_foreign
 from gateway.tracking.partner import Partner
-from gateway.tracking.remembering import open_queries
+from gateway.tracking.remembering import open_asking, open_queries
 from gateway.tracking.storeclock import StoreClock
 from gateway.tracking.tracker import Tracker
 from gateway.tracking.watcher import Watcher
@@ -37,21 +38,23 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
     """
     queries = open_queries(config, endpoints, workers)
     drift = tuple(watched for each in endpoints.values() if (watched := _watched(each)) is not None)
-    clock, announcer = StoreClock(), None
+    clock, announcer, standings = StoreClock(), None, DriftStandings(drift)
     foreign = open_foreign(endpoints, clock)
-    watchers: list[Watcher] = [*([] if queries is None else [queries]), *foreign]
-    partners: list[Partner] = [*foreign]
+    asking = open_asking(config, endpoints)
+    measuring = [] if asking is None else [asking]
+    watchers: list[Watcher] = [*([] if queries is None else [queries]), *measuring, *foreign]
+    partners: list[Partner] = [*measuring, *foreign]
     if drift:
         announcer, pending = open_alerts(config), PendingSums()
         watchers.append(DriftWatcher(drift, pending, clock))
-        partners += [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer)]
+        partners += [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer), standings]
     if not watchers:
         return None
     marks, exchange = None if queries is None else queries.marks, None
     if partners:
         _try_shared(config)
         exchange = Exchange(partners, lambda: open_shared(config), clock)
-    return Tracker(watchers, marks, exchange, announcer)
+    return Tracker(watchers, marks, exchange, announcer, standings)
 
 
 def _try_shared(config: Config) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.telemetry.observation import Observation
 from gateway.tracking.announcing import Announcer
+from gateway.tracking.driftstandings import DriftStandings
 from gateway.tracking.exchange import Exchange
 from gateway.tracking.intake import Intake
 from gateway.tracking.marks import Marks
@@ -29,7 +30,7 @@ class Tracker:
     """`observe` from the request path; everything else happens in threads of its own.
 
     `marks` are those that a watcher keeps current. `exchange` talks to the store that replicas share; `announcer` is
-    told of what is found there.
+    told of what is found there, `standings` are how its endpoints stand with drift.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Tracker:
         marks: Marks | None = None,
         exchange: Exchange | None = None,
         announcer: Announcer | None = None,
+        standings: DriftStandings | None = None,
     ) -> None:
         self.marks = Marks() if marks is None else marks
         self.intake = Intake()
         self._watchers = tuple(watchers)
         self._exchange = exchange
         self._announcer = announcer
+        self.standings = DriftStandings(()) if standings is None else standings
         self._wanted = frozenset(name for watcher in watchers for name in watcher.endpoints)
         self._counts: Counter[str] = Counter()
         self._closing = False
