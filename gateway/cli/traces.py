@@ -39,6 +39,14 @@ class VerdictWord(str, Enum):
     allow = "allow"
 
 
+class FileForm(str, Enum):
+    """How exported rows are written."""
+
+    npz = "npz"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 Since = Annotated[str | None, typer.Option(help="Not older than: 45s, 10m, 2h, 3d, or 2026-05-01T12:00.")]
 Until = Annotated[str | None, typer.Option(help="Older than, written in the same ways.")]
@@ -121,7 +129,7 @@ def show_trace(
 
 @app.command("export")
 def export_traces(
-    file: Annotated[Path, typer.Argument(help="Where to: .npz, or .jsonl for one JSON object a row.")],
+    file: Annotated[Path, typer.Argument(help="Where to: .npz, .jsonl for one JSON object a row, or .parquet.")],
     config: ConfigOption = DEFAULT_CONFIG,
     since: Since = None,
     until: Until = None,
@@ -130,22 +138,46 @@ def export_traces(
     stage: StageOption = None,
     principal: PrincipalOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of at most so many traces.")] = None,
+    form: Annotated[
+        FileForm | None, typer.Option("--format", help="The file's form, where its name does not say.")
+    ] = None,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window",
+            help="Parquet: all rows judged in the time, sampled `allow` ones too, values kept or not.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Writes the kept rows of matching traces to one file, newest first."""
     from gateway.cli.tracefiles import export_jsonl, export_npz, kept_rows
-    from gateway.errors import OperatorError
 
-    writers = {".npz": export_npz, ".jsonl": export_jsonl}
-    if file.suffix not in writers:
-        raise OperatorError(f"{file}: expected a name that ends in .npz or .jsonl")
-    wanted = _filter(since, until, endpoint, verdict, stage, principal)
+    chosen = _form(file, form, window)
+    wanted = _filter(since, until, endpoint, verdict or (list(VerdictWord) if window else None), stage, principal)
     with _store(config) as store:
-        rows = writers[file.suffix](kept_rows(store, wanted, limit), file)
+        if chosen is FileForm.parquet:
+            from gateway.cli.parquetfile import export_parquet, judged_rows
+
+            rows = export_parquet(list(judged_rows(store, wanted, limit, window=window)), store.inputs(), file)
+        else:
+            writer = export_npz if chosen is FileForm.npz else export_jsonl
+            rows = writer(kept_rows(store, wanted, limit), file)
     if as_json:
         print_json({"file": file, "rows": rows})
     else:
         note(f"wrote {rows} rows to {file}")
+
+
+def _form(file: Path, stated: FileForm | None, window: bool) -> FileForm:
+    from gateway.errors import OperatorError
+
+    form = stated or next((each for each in FileForm if file.suffix == f".{each.value}"), None)
+    if form is None:
+        raise OperatorError(f"{file}: expected a name that ends in .npz, .jsonl or .parquet, or --format")
+    if window and form is not FileForm.parquet:
+        raise OperatorError(f"--window: expected a .parquet file, found {file.name}")
+    return form
 
 
 app.command("mark")(mark.mark)

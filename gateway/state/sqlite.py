@@ -166,6 +166,11 @@ class SqliteStore:
         rows = self._db.execute("SELECT endpoint, facts FROM chains ORDER BY endpoint, version")
         return [(str(endpoint), json.loads(facts)) for endpoint, facts in rows]
 
+    def inputs(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By endpoint and chain version what is known of the input: its kind, shape, columns."""
+        rows = self._db.execute("SELECT endpoint, version, facts FROM chains")
+        return {(endpoint, version): json.loads(facts).get("input") or {} for endpoint, version, facts in rows}
+
     def used(self) -> tuple[int, int]:
         """Requests and bytes that the store holds."""
         records, size = self._db.execute("SELECT sum(records), sum(bytes) FROM totals").fetchone()

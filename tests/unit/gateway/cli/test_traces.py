@@ -163,7 +163,7 @@ def test_nothing_to_export_is_an_empty_file(traffic: list[Observation], tmp_path
 
 def test_mistakes_are_one_line(traffic: list[Observation], tmp_path: Path) -> None:
     for arguments, complaint in (
-        (["export", "rows.csv"], "expected a name that ends in .npz or .jsonl"),
+        (["export", "rows.csv"], "expected a name that ends in .npz, .jsonl or .parquet"),
         (["list", "--since", "soon"], "--since: expected an age"),
         (["show", traffic[0].id, "--row", "77"], "--row: expected one of the 5 rows kept, found 77"),
         (["show", traffic[2].id, "--save", "x"], "its rows are not kept"),
