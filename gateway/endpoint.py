@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detectors.drift.monitor import Monitor
+from detectors.queries.extraction import Extraction
 from detectors.queries.likeness import Likeness
 from gateway.chain import Chain
 from gateway.config import EndpointConfig
@@ -20,6 +21,7 @@ class Endpoint:
     `disclosure` is what callers see of the model's answers; None: all. `coarse` is what a marked principal sees where
     `queries` says so, `likeness` what it knows of honest queries; `monitor` watches for drift where `drift` says so.
     `measured` are the shares of check rows that calibrate saw flagged (rejected ones counted in) and rejected.
+    `spread` is how honest rows are spread over the input space, where `queries` says that queries are looked at.
     """
 
     name: str
@@ -31,3 +33,4 @@ class Endpoint:
     likeness: Likeness | None = None
     monitor: Monitor | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
+    spread: Extraction | None = None

@@ -15,6 +15,7 @@ from gateway.cli.output import AsJson, note, print_json
 from gateway.errors import OperatorError
 
 if TYPE_CHECKING:
+    from gateway.state.measures import Measure
     from gateway.state.principals import PrincipalStore
 
 DEFAULT_CONFIG = Path("watchgate.yaml")
@@ -73,6 +74,9 @@ def _listed(store: PrincipalStore) -> list[dict[str, Any]]:
 
     marks = store.marks(time.time_ns())
     queries = store.queries()
+    measures: dict[str, list[dict[str, Any]]] = {}
+    for each in store.measures():
+        measures.setdefault(each.principal, []).append(_measured(each))
     names = [*(name for name in marks if name not in queries), *queries]
     return [
         {
@@ -84,9 +88,20 @@ def _listed(store: PrincipalStore) -> list[dict[str, Any]]:
             "endpoint": marks[name].endpoint if name in marks else None,
             "alike": marks[name].alike if name in marks else 0,
             "until": iso(marks[name].until_ns) if name in marks else None,
+            "asking": measures.get(name, []),
         }
         for name in names
     ]
+
+
+def _measured(measure: Measure) -> dict[str, Any]:
+    return {
+        "endpoint": measure.endpoint,
+        "rows": measure.rows,
+        "rows_per_minute": round(measure.rows_per_minute(time.time_ns()), 2),
+        "near_boundary": measure.near_boundary,
+        "coverage": measure.coverage,
+    }
 
 
 def _show(found: list[dict[str, Any]]) -> None:
@@ -94,12 +109,22 @@ def _show(found: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("principal", "queries", "alike", "marked since", "why", box=None)
+    table = Table("principal", "queries", "a minute", "near", "coverage", "alike", "marked since", "why", box=None)
     for each in found:
         why = f"{each['endpoint']}: {each['reason']}" if each["marked"] else ""
-        cells = (each["principal"] or "-", str(each["queries"]), str(each["alike"]), each["since"] or "", why)
+        name, since = each["principal"] or "-", each["since"] or ""
+        cells = (name, str(each["queries"]), *_spread(each["asking"]), str(each["alike"]), since, why)
         table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
+
+
+def _spread(asking: list[dict[str, Any]]) -> tuple[str, str, str]:
+    """Rate, share near the boundary and coverage, where it asks most."""
+    if not asking:
+        return "", "", ""
+    most = max(asking, key=lambda each: int(each["rows"]))
+    near = "" if most["near_boundary"] is None else f"{most['near_boundary']:.1%}"
+    return f"{most['rows_per_minute']:.3g}", near, f"{most['coverage']:.1%}"
 
 
 @contextmanager

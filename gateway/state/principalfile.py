@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gateway.state.measures import Asking, Measure, faded, with_cells
 from gateway.state.principals import Mark
 from gateway.state.sqlitefile import SqliteFile, writing
 from gateway.state.store import StoreError
@@ -38,10 +39,23 @@ _TABLES = (
         at_ns INTEGER NOT NULL,
         asked BLOB NOT NULL
     )""",
+    """CREATE TABLE IF NOT EXISTS principal_measures (
+        endpoint TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        bundle TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        looked INTEGER NOT NULL,
+        near INTEGER NOT NULL,
+        recent REAL NOT NULL,
+        cells BLOB NOT NULL,
+        last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint, principal)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS principal_measures_by_time ON principal_measures (last_ns)",
 )
 
 
-PRINCIPALS = SqliteFile("principals.db", "the principals", 0x57475052, 2, _TABLES)  # "WGPR"
+PRINCIPALS = SqliteFile("principals.db", "the principals", 0x57475052, 3, _TABLES)  # "WGPR"
 
 
 class PrincipalFile:
@@ -102,6 +116,37 @@ class PrincipalFile:
         query = "SELECT principal, queries FROM principal_queries ORDER BY last_ns DESC, principal"
         try:
             return dict(self._db.execute(query).fetchall())
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
+
+    def measure(self, endpoint: str, bundle: str, cells: int, asking: Mapping[str, Asking], now_ns: int) -> None:
+        """See `PrincipalStore`."""
+        query = (
+            "SELECT rows, looked, near, recent, cells, last_ns FROM principal_measures"
+            " WHERE endpoint = ? AND principal = ? AND bundle = ?"
+        )
+        try:
+            with writing(self._db) as db:
+                for name, asked in asking.items():
+                    known = db.execute(query, (endpoint, name, bundle)).fetchone()
+                    rows, looked, near, recent, bits, last_ns = known or (0, 0, 0, 0.0, b"", now_ns)
+                    sums = (rows + asked.rows, looked + asked.looked, near + asked.near)
+                    recent = recent * faded(now_ns - last_ns) + asked.rows
+                    found = (endpoint, name, bundle, *sums, recent, with_cells(bits, asked.cells, cells), now_ns)
+                    db.execute("INSERT OR REPLACE INTO principal_measures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", found)
+                db.execute(
+                    "DELETE FROM principal_measures WHERE (endpoint, principal) IN (SELECT endpoint, principal"
+                    " FROM principal_measures ORDER BY last_ns DESC LIMIT -1 OFFSET ?)",
+                    (_MOST,),
+                )
+        except sqlite3.Error as exc:
+            raise StoreError(str(exc)) from exc
+
+    def measures(self) -> list[Measure]:
+        """See `PrincipalStore`."""
+        query = "SELECT * FROM principal_measures ORDER BY last_ns DESC, endpoint, principal"
+        try:
+            return [Measure(*row) for row in self._db.execute(query)]
         except sqlite3.Error as exc:
             raise StoreError(str(exc)) from exc
 

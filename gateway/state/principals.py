@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.state.measures import Asking, Measure
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -41,6 +43,15 @@ class PrincipalStore(Protocol):
 
     def queries(self) -> dict[str, int]:
         """How many rows each principal asked, the latest first."""
+        ...
+
+    def measure(self, endpoint: str, bundle: str, cells: int, asking: Mapping[str, Asking], now_ns: int) -> None:
+        """Adds to what is known of how principals' queries are spread over so many cells; of another bundle's
+        nothing is kept."""
+        ...
+
+    def measures(self) -> list[Measure]:
+        """How principals' queries are spread, the latest to ask first."""
         ...
 
     def share(self, worker: str, asked: Sequence[tuple[str, bytes]], now_ns: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.state.measures import MINUTES, Asking, Measure
 from gateway.state.principals import Mark
 from gateway.state.redislink import RedisLink, link
 
@@ -13,6 +14,8 @@ _MOST = 10_000  # principals whose numbers, and marks, are kept
 _TOLD_S = 60  # how long rows that workers tell each other are kept
 _MOST_TOLD = 20_000  # pieces of them
 _SENDER_MS = 7 * 86_400_000  # how long a worker's last sequence is kept
+_MEASURED_MS = 30 * 86_400_000  # how long it is kept how a principal's queries are spread
+_SUMS = ("bundle", "recent", "last", "rows", "looked", "near")
 _READ = 1000  # pieces that are read at once
 _SEQ = 2**20  # a stream's id as one number: milliseconds and what is counted within one
 
@@ -82,6 +85,26 @@ redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
 redis.call('EXPIRE', KEYS[2], 86400)
 """
 
+# KEYS: clock, index, sums, cells of one principal. ARGV: endpoint and principal, bundle, rows, looked, near, time (us),
+# how many us make a query count for e times less, how long it is kept (ms), most, number of cells, cells.
+_MEASURE = """
+local found = redis.call('HMGET', KEYS[3], 'bundle', 'recent', 'last')
+if found[1] ~= ARGV[2] then
+  redis.call('DEL', KEYS[3], KEYS[4])
+  found = {false, '0', ARGV[6]}
+end
+local gap = math.max(tonumber(ARGV[6]) - tonumber(found[3]), 0)
+local recent = tonumber(found[2]) * math.exp(-gap / tonumber(ARGV[7])) + tonumber(ARGV[3])
+redis.call('HSET', KEYS[3], 'bundle', ARGV[2], 'recent', string.format('%.9g', recent), 'last', ARGV[6])
+for i, name in ipairs({'rows', 'looked', 'near'}) do redis.call('HINCRBY', KEYS[3], name, ARGV[2 + i]) end
+local last = tonumber(ARGV[10]) - 1
+redis.call('SETBIT', KEYS[4], last, redis.call('GETBIT', KEYS[4], last))
+for i = 11, #ARGV do redis.call('SETBIT', KEYS[4], ARGV[i], 1) end
+for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[8]) end
+redis.call('ZADD', KEYS[2], ARGV[6], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[9]) - 1)
+"""
+
 # As scripts, because releases of the client library make different things of these commands' replies.
 _TOLD = "return redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])"
 _ASKED = "return redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')"
@@ -98,6 +121,7 @@ class RedisPrincipals:
         self._marks = [link.name("clock"), facts, alike, until]
         self._queries, self._last, self._changes, self._told = queries, last, changes, told
         self._read = 0
+        self._measured = link.name("principals", "measured")
 
     @staticmethod
     def open(url: str, prefix: str = "watchgate", cluster: bool = False) -> RedisPrincipals:
@@ -135,6 +159,32 @@ class RedisPrincipals:
             return {}
         counts = self._link.ask("HMGET", self._queries, *(name for name, _ in names))
         return {name.decode(): int(count or 0) for (name, _), count in zip(names, counts, strict=True)}
+
+    def measure(self, endpoint: str, bundle: str, cells: int, asking: Mapping[str, Asking], now_ns: int) -> None:
+        """See `PrincipalStore`."""
+        fading = int(MINUTES * 60e6)
+        for name, asked in asking.items():
+            whose = msgspec.json.encode((endpoint, name)).decode()
+            counts = [asked.rows, asked.looked, asked.near]
+            args = [whose, bundle, *counts, now_ns // 1000, fading, _MEASURED_MS, _MOST, cells, *sorted(asked.cells)]
+            self._link.run(_MEASURE, [self._marks[0], self._measured, *self._measure_keys(whose)], args)
+
+    def measures(self) -> list[Measure]:
+        """See `PrincipalStore`."""
+        found = []
+        for whose in self._link.run(_ASKED, [self._marks[0], self._measured], [])[::2]:
+            sums, cells = self._measure_keys(whose.decode())
+            bundle, recent, last, *counts = self._link.ask("HMGET", sums, *_SUMS)
+            if bundle is not None:
+                endpoint, name = msgspec.json.decode(whose, type=tuple[str, str])
+                bits = bytes(int(f"{byte:08b}"[::-1], 2) for byte in self._link.ask("GET", cells) or b"")
+                rows, looked, near = map(int, counts)
+                last_ns = int(last) * 1000
+                found.append(Measure(endpoint, name, bundle.decode(), rows, looked, near, float(recent), bits, last_ns))
+        return sorted(found, key=lambda each: (-each.last_ns, each.endpoint, each.principal))
+
+    def _measure_keys(self, whose: str) -> tuple[str, str]:
+        return self._link.name("principals", "sums", whose), self._link.name("principals", "cells", whose)
 
     def share(self, worker: str, asked: Sequence[tuple[str, bytes]], now_ns: int) -> None:
         """See `PrincipalStore`; the time is the server's."""

@@ -13,6 +13,7 @@ from gateway.errors import OperatorError
 from gateway.state.opening import open_principals
 from gateway.state.redisprincipals import RedisPrincipals
 from gateway.state.store import StoreError
+from gateway.tracking.asking import AskingWatcher
 from gateway.tracking.queries import QueryWatcher
 from gateway.tracking.secret import agreed, secret
 from gateway.tracking.sharing import Sharing
@@ -49,6 +50,12 @@ def open_queries(config: Config, endpoints: Mapping[str, Endpoint], workers: int
     versions = {f"{name} {endpoints[name].info.version}": memory for name, memory in memories.items()}
     sharing = Sharing(versions) if shares else None
     return QueryWatcher(memories, settings, lambda: open_principals(config), sharing=sharing)
+
+
+def open_asking(config: Config, endpoints: Mapping[str, Endpoint]) -> AskingWatcher | None:
+    """The watcher of how queries are spread; None where no bundle knows how honest ones are."""
+    known = {name: (each.info.version, each.spread) for name, each in endpoints.items() if each.spread is not None}
+    return AskingWatcher(known, lambda: open_principals(config)) if known else None
 
 
 def _secret(config: Config) -> bytes:

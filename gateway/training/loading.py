@@ -117,7 +117,8 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     spec = _resolved(bundle)
     told, coarse = _disclosure(name, endpoint, spec, backend), queries.coarse(name, endpoint, spec, backend)
     likeness, monitor = queries.load(name, endpoint, bundle, backend.spec), drift.load(name, endpoint, bundle)
-    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor, _measured(manifest))
+    spread = queries.load_spread(endpoint, bundle)
+    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor, _measured(manifest), spread)
 
 
 def _measured(manifest: Mapping[str, Any]) -> Mapping[str, float]:

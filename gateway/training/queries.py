@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Unsuitable
+from detectors.queries.extraction import Extraction, territory
 from detectors.queries.likeness import Likeness
 from detectors.queries.memory import Bounds, QueryMemory
 from gateway.config import EndpointConfig
 from gateway.disclosure import Disclosure, LabelsOnly
 from gateway.errors import BundleError, OperatorError
 from gateway.training.bundle import RETRY, Bundle, Draft
+from gateway.training.passes import Chunked
 from gateway.training.prepare import Prepared
 from models.backend import ModelBackend
 from models.batch import Array, InputSpec
 from models.specs import ModelSpec
 
-FILE = "queries.npz"
+FILE, SPREAD = "queries.npz", "extraction.npz"
 _TRIED = 4000  # honest rows that are asked to measure how often callers would be marked
 _CALLERS = 50
+_SPREAD_ROWS = 20_000
 
 
 def fit(name: str, settings: EndpointConfig, prepared: Prepared, draft: Draft) -> tuple[str, ...]:
@@ -38,6 +41,7 @@ def fit(name: str, settings: EndpointConfig, prepared: Prepared, draft: Draft) -
         why = str(error).removeprefix("queries: ")
         raise OperatorError(f"endpoints.{name}.queries: {why}") from error
     draft.add_arrays(FILE, likeness.to_arrays())
+    _spread(settings, prepared, draft)
     return (_tried(likeness, prepared.read("check").batch.x, settings),)
 
 
@@ -55,6 +59,12 @@ def load(name: str, endpoint: EndpointConfig, bundle: Bundle, spec: InputSpec) -
     return Likeness.from_arrays(arrays, spec)
 
 
+def load_spread(endpoint: EndpointConfig, bundle: Bundle) -> Extraction | None:
+    """How honest rows are spread; None where the endpoint does not ask, or an older release made the bundle."""
+    arrays = bundle.arrays(SPREAD) if endpoint.queries is not None else {}
+    return Extraction.from_arrays(arrays) if arrays else None
+
+
 def coarse(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelBackend) -> Disclosure | None:
     """What a marked principal sees of the model's classes; None where nobody's answers are coarsened.
 
@@ -68,6 +78,20 @@ def coarse(name: str, endpoint: EndpointConfig, spec: ModelSpec, backend: ModelB
     except OperatorError as error:
         why = str(error).removeprefix("answers: ")
         raise OperatorError(f"endpoints.{name}.queries.steps: coarsen: {why}") from None
+
+
+def _spread(settings: EndpointConfig, prepared: Prepared, draft: Draft) -> None:
+    """Writes how honest rows are spread into the draft; nothing where there are too few to tell."""
+    backend = Chunked(prepared.backend)
+    reference = prepared.read("reference").batch.take(slice(0, _SPREAD_ROWS))
+    held_out = prepared.read("rank" if "rank" in prepared.parts else "check").batch.take(slice(0, _SPREAD_ROWS))
+    try:
+        found = Extraction.fit(
+            territory(reference.x, backend.predict(reference)), backend.predict(held_out), settings.seed
+        )
+    except ValueError:
+        return
+    draft.add_arrays(SPREAD, found.to_arrays())
 
 
 def _tried(likeness: Likeness, x: Array, settings: EndpointConfig) -> str:

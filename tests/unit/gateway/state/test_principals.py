@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.state import principalfile, redisprincipals
+from gateway.state.measures import Asking
 from gateway.state.principalfile import PrincipalFile
 from gateway.state.principals import Mark, PrincipalStore
 from gateway.state.redisprincipals import RedisPrincipals
@@ -138,3 +140,38 @@ def test_what_is_old_is_not_told_to_a_new_worker(redis_server: RedisServer) -> N
     assert store.shared("other", 0) == []
     store.share("one", [("m", b"new")], NOW)
     assert redis_server.ask("XLEN", told) == 1
+
+
+def test_how_queries_are_spread_adds_up(opened: Open) -> None:
+    one, other = opened(), opened()
+    assert one.measures() == []
+    one.measure("m", "v", 64, {"a": Asking(10, 8, 2, {0, 9}), "b:\u00e9": Asking(1, 1, 0, {63})}, NOW)
+    later = NOW + 10 * 60 * 10**9
+    other.measure("m", "v", 64, {"a": Asking(5, 5, 1, {9, 17})}, later)
+    other.measure("n", "v", 64, {"a": Asking(1, 0, 0, set())}, NOW)
+    found = {(each.endpoint, each.principal): each for each in one.measures()}
+    a = found["m", "a"]
+    assert (a.rows, a.looked, a.near, a.last_ns) == (15, 13, 3, later)
+    assert a.cells == (1 | 1 << 9 | 1 << 17).to_bytes(8, "little")
+    assert (a.near_boundary, a.coverage) == (3 / 13, 3 / 64)
+    assert a.rows_per_minute(later) == pytest.approx((10 / math.e + 5) / 10, rel=1e-6)
+    assert found["m", "b:\u00e9"].coverage == 1 / 64
+    assert (found["n", "a"].near_boundary, found["n", "a"].coverage) == (None, 0.0)
+    assert one.measures()[0] == a  # the latest to ask first
+
+
+def test_another_bundle_has_other_cells(opened: Open) -> None:
+    store = opened()
+    store.measure("m", "v", 64, {"a": Asking(10, 8, 2, {0, 9})}, NOW)
+    store.measure("m", "w", 128, {"a": Asking(1, 1, 0, {100})}, NOW + 1000)
+    (found,) = store.measures()
+    assert (found.bundle, found.rows, found.coverage) == ("w", 1, 1 / 128)
+
+
+def test_only_so_many_are_measured(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (principalfile, redisprincipals):
+        monkeypatch.setattr(module, "_MOST", 5)
+    store = opened()
+    for n in range(9):
+        store.measure("m", "v", 64, {str(n): Asking(1, 1, 0, {n})}, NOW + n * 1000)
+    assert [each.principal for each in store.measures()] == ["8", "7", "6", "5", "4"]
