@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attacks.evading import Effort as Strength
+
 
 @dataclass(frozen=True)
 class Effort:
     """`fast`, `slow`, `slowest`: rows attacked by attacks of that cost. `outside`: rows of each other kind.
 
-    `adaptive` rows are attacked by the attack that knows the chain, in `steps` steps and so many `restarts`.
+    `adaptive` rows are attacked by the attack that knows the chain, with so much `strength`.
     """
 
     fresh: int
@@ -18,11 +20,10 @@ class Effort:
     slowest: int
     outside: int
     adaptive: int
-    steps: int
-    restarts: int
+    strength: Strength
     harden: int
     quick: bool
 
 
-FULL = Effort(4000, 400, 200, 60, 500, 80, 100, 2, 3, False)
-QUICK = Effort(500, 30, 12, 4, 60, 12, 20, 2, 1, True)
+FULL = Effort(4000, 400, 200, 60, 500, 80, Strength(), 3, False)
+QUICK = Effort(500, 30, 12, 4, 60, 12, Strength(20, 1, 1, 20), 1, True)

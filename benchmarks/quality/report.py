@@ -44,7 +44,7 @@ def keep(subject: Subject, found: Table, refused: Refused, facts: dict[str, Any]
         "budget": BUDGET,
         "probes": [{"name": p.name, "role": p.role, "rows": len(p.x), "tried": p.tried} for p in found.probes],
         "chains": [_line_json(line) for line in [*found.lines, *([composed] if composed is not None else [])]],
-        "adaptive": [_adaptive_json(line) for line in found.adaptive],
+        "adaptive": [adaptive_json(line) for line in found.adaptive],
         "promises": [vars(check) for check in promises],
         "refused": refused.why,
     }
@@ -95,13 +95,22 @@ def _adaptive(subject: Subject, lines: Sequence[Adaptive]) -> str:
         return ""
     rows = []
     for line in lines:
-        rates = (line.fooled, line.found.flagged, line.found.rejected, line.past)
+        rates = (line.naive_past, line.past, line.fooled, line.found.flagged, line.found.rejected)
         rows.append((line.chain, *(rate.text() for rate in rates), ", ".join(line.blind) or "none"))
-    heads = ("", "fool the model, of all", "found at 5 %, of these", "at 1 %", "past at 5 %, of all", "not seen")
+    heads = (
+        "",
+        "naive: past at 5 %, of all",
+        "past at 5 %, of all",
+        "fool the model, of all",
+        "found at 5 %, of these",
+        "at 1 %",
+        "only asked",
+    )
     return f"""## An attack that knows the chain
 
-PGD within {subject.spoken} that differentiates model and evidence exactly and aims below the cut for flagging, so that
-the figure at 1 % is not the worst that could be done there. "Not seen" are stages whose evidence it has no gradient of.
+Within {subject.spoken} in Linf, on the grid, knowing everything: see `attacks/evading`. It aims below the cut for
+flagging, so that the figure at 1 % is not the worst that could be done there. "Naive" are PGD and APGD, which know the
+model alone. "Only asked" are stages whose evidence it has no gradient of.
 
 {table(heads, rows)}"""
 
@@ -137,12 +146,16 @@ def _line_json(line: Judged) -> dict[str, Any]:
     }
 
 
-def _adaptive_json(line: Adaptive) -> dict[str, Any]:
+def adaptive_json(line: Adaptive) -> dict[str, Any]:
+    """As it stands in a result file."""
     return {
         "chain": line.chain,
         "fooled": line.fooled.to_json(),
         "flagged": line.found.flagged.to_json(),
         "rejected": line.found.rejected.to_json(),
         "past": line.past.to_json(),
-        "not_seen": list(line.blind),
+        "naive_fooled": line.naive_fooled.to_json(),
+        "naive_past": line.naive_past.to_json(),
+        "won_by": dict(line.by),
+        "only_asked": list(line.blind),
     }

@@ -1,27 +1,40 @@
-"""Self-play: attack the combiner as it is now, learn from what fooled the model, and again.
+"""Self-play: attack the chain as it is now, learn from what fooled the model, and again.
 
-Adversarial training (Goodfellow et al. 2015, Madry et al. 2018), of the detector instead of the model.
+Adversarial training (Goodfellow et al. 2015, Madry et al. 2018), of the detectors instead of the model.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.base import Detector, Reference, View
+from detectors.base import Reference, View
 from detectors.combiner import CombinerSpec
+from detectors.examples import Examples
+from detectors.remembering import RememberingReference
+from gateway.chain import Chain
+from gateway.config import Budget, StageConfig
+from gateway.errors import OperatorError
+from gateway.training.data import Rows
 from gateway.training.examples import Made, Sources
+from gateway.training.fitting import Part, fit
 from gateway.training.passes import Progress, silent
 from models.batch import Array
 
+if TYPE_CHECKING:
+    from attacks.making import Attacked
+
 ROWS, STEPS = 120, 60
 QUICK_ROWS, QUICK_STEPS = 60, 30
+_HONEST_ROWS = 300  # that tell the usual scores of each piece of evidence
 
 
 def harden(
     made: Made,
-    combiner: CombinerSpec,
+    stages: Sequence[StageConfig] | CombinerSpec,
     reference: Reference,
     *,
     rounds: int,
@@ -31,39 +44,79 @@ def harden(
 ) -> Made:
     """The examples with the rows of so many rounds more, one attack `aware-<round>` each.
 
-    In each round a row counts as found where it scores above all but `budget` of the honest examples.
+    In each round the stages are calibrated for a `budget` of flagged rows on the honest examples alone, and attacked
+    with `attacks.evading` by who knows everything about them.
     """
     if made.examples is None or made.sources is None or rounds == 0:
         return made
-    from attacks.evidence import NoTwin
-
-    examples, told = made.examples, []
+    if isinstance(stages, CombinerSpec):
+        stages = (StageConfig(detector=stages, name="combiner"),)
+    known = _remembering(reference)
+    examples, told, notes = made.examples, [], made.notes
     for index in range(1, rounds + 1):
         progress("harden", index - 1, rounds)
-        detector = combiner.build(combiner.fit(replace(reference, examples=examples)), reference.spec)
-        honest = detector.score(examples.honest)
-        limit = float(np.nextafter(np.float32(np.quantile(honest, 1.0 - budget)), np.float32(np.inf)))
-        scale = max(float(honest.std()), 1.0)
         try:
-            view = _played(made.sources, detector, limit, scale, index, quick)
-        except NoTwin as error:
+            chain = _provisional(stages, known, examples, budget, index)
+        except OperatorError as error:
             return replace(made, notes=(*made.notes, f"not hardened: {error}"))
+        attack, past, blind = _played(made.sources, chain, examples.honest, index, quick)
+        if blind and index == 1:
+            notes = (*notes, f"hardened without gradients of {', '.join(blind)}: the attack could only ask it")
+        view = made.sources.won(attack)
         if view is None:
             break
-        through = int(np.count_nonzero(detector.score(view) < limit))
-        told.append(f"{through} of {len(view)}")
-        examples = replace(examples, attacked={**examples.attacked, f"aware-{index}": view})
+        told.append(f"{past} of {len(attack.of)}")
+        examples = replace(examples, attacked={**examples.attacked, attack.name: view})
     progress("harden", rounds, rounds)
-    note = f"hardened: attacks that know the combiner got {', then '.join(told) or 'no'} rows past it"
-    return replace(made, examples=examples, notes=(*made.notes, note))
+    note = f"hardened: attacks that know the chain got {', then '.join(told) or 'no'} rows past it"
+    return replace(made, examples=examples, notes=(*notes, note))
 
 
-def _played(sources: Sources, detector: Detector, limit: float, scale: float, index: int, quick: bool) -> View | None:
-    """Rows of a round that fooled the model; None for few."""
-    from attacks.making import Targets
-    from attacks.playing import against
+def _remembering(reference: Reference) -> RememberingReference:
+    """So that no round learns again what does not change."""
+    if isinstance(reference, RememberingReference):
+        return reference
+    values = {field.name: getattr(reference, field.name) for field in fields(reference)}
+    return RememberingReference(**values)
+
+
+def _provisional(
+    stages: Sequence[StageConfig], reference: RememberingReference, examples: Examples, budget: float, seed: int
+) -> Chain:
+    """The chain as it would be, had it only the honest examples to be calibrated on."""
+    order = np.random.default_rng(seed).permutation(len(examples.honest))
+    halves = np.array_split(order, 2)
+    held = {"rank": halves[0], "calibrate": halves[1]}
+
+    def read(part: Part) -> Rows:
+        return Rows(examples.honest.batch.take(held[part]), None)
+
+    backend = examples.honest.backend
+    share = Budget(flag=budget, reject=budget / 2.0)
+    fitted = fit(stages, backend, read, share, seed, silent, examples, known=reference)
+    return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy)
+
+
+def _played(
+    sources: Sources, chain: Chain, honest: View, index: int, quick: bool
+) -> tuple[Attacked, int, tuple[str, ...]]:
+    """The attacked rows of a round, how many of them got past, and the stages that could only be asked."""
+    from attacks.evading import Effort, evade
+    from attacks.making import Targets, strengths
+    from gateway.training.knowing import guides_of, judge_of, known_of, scene_of
 
     rows, steps = (QUICK_ROWS, QUICK_STEPS) if quick else (ROWS, STEPS)
     picked: Array = np.random.default_rng(index).permutation(len(sources.batch))[:rows]
     targets = Targets.pick(sources.network, sources.feasible, sources.batch, sources.y, picked)
-    return sources.won(against(detector, limit, scale, targets, name=f"aware-{index}", seed=index, steps=steps))
+    epsilon = targets.drawn(*strengths(targets, index), np.random.default_rng(index))
+    some = honest.take(np.random.default_rng(index).permutation(len(honest))[:_HONEST_ROWS])
+    known = known_of(chain, some)
+    found = evade(
+        scene_of(targets, known, chain, epsilon),
+        seed=index,
+        effort=Effort(steps, restarts=1, guides=1, rounds=0),
+        judge=judge_of(targets, chain),
+        guides=guides_of(targets, chain, some),
+        finest=targets.feasible.finest,
+    )
+    return targets.done(f"aware-{index}", found.rows), int(found.evades.sum()), known.blind

@@ -74,7 +74,8 @@ def test_wear_may_be_found_up_to_twice_the_budget() -> None:
 
 def test_self_play_is_judged_by_the_rows_that_get_past() -> None:
     def past(chain: str, k: int) -> Adaptive:
-        return Adaptive(chain, Rate(50, 50), Found(Rate(0, 50), Rate(50 - k, 50)), Rate(k, 50), ())
+        found, none = Found(Rate(0, 50), Rate(50 - k, 50)), Rate(0, 50)
+        return Adaptive(chain, Rate(50, 50), found, Rate(k, 50), (), none, none, {})
 
     better = checks("adult", Table([], PROBES, [past(COMBINER, 40), past(HARDENED, 20)]))
     worse = checks("adult", Table([], PROBES, [past(COMBINER, 40), past(HARDENED, 45)]))

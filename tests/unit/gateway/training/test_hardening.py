@@ -43,7 +43,7 @@ def test_each_round_adds_rows_that_fool_the_model(prepared: tuple[Made, Referenc
     assert made.examples is not None
     added = set(hardened.examples.attacked) - set(made.examples.attacked)
     assert added == {"aware-1", "aware-2"}
-    assert hardened.notes[-1].startswith("hardened: attacks that know the combiner got ")
+    assert hardened.notes[-1].startswith("hardened: attacks that know the chain got ")
     for name in added:
         view = hardened.examples.attacked[name]
         np.testing.assert_allclose(view.x * 16, np.rint(view.x * 16), atol=1e-4)
@@ -56,9 +56,15 @@ def test_no_rounds_and_no_examples_change_nothing(prepared: tuple[Made, Referenc
     assert harden(nothing, COMBINER, reference, rounds=3, budget=0.05) is nothing
 
 
-def test_evidence_without_a_twin_is_told(prepared: tuple[Made, Reference]) -> None:
+def test_stages_without_a_gradient_are_told(prepared: tuple[Made, Reference]) -> None:
     made, reference = prepared
     own = CustomSpec.model_validate({"kind": "custom", "spec": "tests.unattackable:UnattackableSpec"})
     found = harden(made, CombinerSpec(evidence=(own,)), reference, rounds=1, budget=0.05, quick=True)
-    assert found.notes[-1] == "not hardened: unattackable has no differentiable twin"
+    assert found.notes[-2] == "hardened without gradients of combiner: the attack could only ask it"
+
+
+def test_too_few_rows_are_told(prepared: tuple[Made, Reference]) -> None:
+    made, reference = prepared
+    found = harden(made, COMBINER, reference, rounds=1, budget=0.001, quick=True)
+    assert found.notes[-1].startswith("not hardened: budget: ")
     assert replace(found, notes=made.notes) == made
