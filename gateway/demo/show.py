@@ -100,9 +100,12 @@ def _tell(outcome: Outcome, folder: Folder, port: int, console_port: int, as_jso
         console.print(line)
     console.print()
     if console_port:
-        console.print(
-            f"look at what was stopped, and why:\n  [bold]http://{HOST}:{console_port}/requests[/]", soft_wrap=True
-        )
+        home = f"http://{HOST}:{console_port}"
+        console.print(f"look at what was stopped, and why, in a browser:\n  [bold]{home}[/]", soft_wrap=True)
+        if outcome.flagged_id is not None:
+            console.print(
+                f"one row that was flagged, there:\n  [bold]{home}/requests/{outcome.flagged_id}[/]", soft_wrap=True
+            )
     for what, command in _commands(outcome, config, folder / "request.json", port):
         console.print(f"{what}\n  [bold]{command}[/]", soft_wrap=True)
     sys.stdout.flush()

@@ -58,7 +58,7 @@ def evidently() -> Path:
         if not done.is_file():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
             command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=280)
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=900)
             if ran.returncode:
                 pytest.skip(f"Evidently can't be installed here: {ran.stderr.strip().splitlines()[-1]}")
             done.touch()
@@ -86,7 +86,7 @@ def fill(folder: Path) -> None:
     store.close()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_documented_reports_are_made(tmp_path: Path) -> None:
     python = evidently()
     fill(tmp_path)

@@ -103,5 +103,5 @@ def test_the_deciding_stage_is_put_into_words(client: Visitor, folder: Path, kee
     assert info().stages[0].name == "brightness"
     sampled(folder, "table", np.zeros((60, 4), np.float32))  # in it the stage is of kind energy
     page = client.get(f"/requests/{keep(np.zeros((1, 4), np.float32), shape('table')).id}").text
-    assert "Why it was stopped" in page
+    assert "Why it was flagged" in page
     assert "<b>brightness</b> looks at whether the model finds any class likely at all" in page
