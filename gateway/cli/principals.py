@@ -15,6 +15,9 @@ from gateway.cli.output import AsJson, note, print_json
 from gateway.errors import OperatorError
 
 if TYPE_CHECKING:
+    from gateway.config import Config
+    from gateway.principals.callers import Caller
+    from gateway.state.lists import Caller as Kept
     from gateway.state.measures import Measure
     from gateway.state.principals import PrincipalStore
 
@@ -42,14 +45,14 @@ def principals(
     ctx: typer.Context,
     config: ConfigOption = DEFAULT_CONFIG,
     marked: Annotated[bool, typer.Option("--marked", help="Only those that are marked.")] = False,
+    since: Annotated[str, typer.Option(help="How far back requests count: 45m, 24h, 7d.")] = "24h",
     as_json: AsJson = False,
 ) -> None:
-    """Lists principals, the latest to ask first, with how many rows they asked and why they are marked."""
+    """Lists principals, marked ones first: how many rows they asked, what was stopped, and why they are marked."""
     ctx.obj = config
     if ctx.invoked_subcommand is not None:
         return
-    with _store(config) as store:
-        found = [each for each in _listed(store) if each["marked"] or not marked]
+    found = [each for each in _listed(config, since) if each["marked"] or not marked]
     if as_json:
         print_json(found)
     elif not found:
@@ -69,29 +72,53 @@ def lift(
     note(f"{principal}: the mark is lifted")
 
 
-def _listed(store: PrincipalStore) -> list[dict[str, Any]]:
+def _listed(config: Path, since: str) -> list[dict[str, Any]]:
+    from gateway.cli.since import instant_ns
+    from gateway.configfile import read
+    from gateway.principals.callers import callers
+
+    settings, now_ns = read(config), time.time_ns()
+    with _store(config) as store:
+        known = store.marks(now_ns), store.queries()
+        measures = store.measures()
+    kept = _kept(settings, instant_ns("--since", since, now_ns) or 0)
+    return [_facts(one) for one in callers(settings, *known, kept, measures)]
+
+
+def _kept(settings: Config, since_ns: int) -> dict[str, Kept]:
+    """What the trace store has of each principal since then; {} where it has nothing yet."""
+    from gateway.state.sqlite import FILE, SqliteStore
+
+    if not (settings.state.path / FILE).is_file():
+        return {}
+    store = SqliteStore.open_for_reading(settings.state.path)
+    try:
+        return store.lists.callers(since_ns)
+    finally:
+        store.close()
+
+
+def _facts(one: Caller) -> dict[str, Any]:
     from gateway.cli.since import iso
 
-    marks = store.marks(time.time_ns())
-    queries = store.queries()
-    measures: dict[str, list[dict[str, Any]]] = {}
-    for each in store.measures():
-        measures.setdefault(each.principal, []).append(_measured(each))
-    names = [*(name for name in marks if name not in queries), *queries]
-    return [
-        {
-            "principal": name,
-            "marked": name in marks,
-            "reason": marks[name].reason if name in marks else None,
-            "since": iso(marks[name].since_ns) if name in marks else None,
-            "queries": queries.get(name, 0),
-            "endpoint": marks[name].endpoint if name in marks else None,
-            "alike": marks[name].alike if name in marks else 0,
-            "until": iso(marks[name].until_ns) if name in marks else None,
-            "asking": measures.get(name, []),
-        }
-        for name in names
-    ]
+    mark = one.mark
+    return {
+        "principal": one.name,
+        "marked": mark is not None,
+        "reason": None if mark is None else mark.reason,
+        "since": None if mark is None else iso(mark.since_ns),
+        "queries": one.asked or 0,
+        "endpoint": None if mark is None else mark.endpoint,
+        "alike": 0 if mark is None else mark.alike,
+        "until": None if mark is None else iso(mark.until_ns),
+        "step": one.step,
+        "asking": [_measured(each) for each in one.measures],
+        "flagged_requests": one.kept.count("flag"),
+        "rejected_requests": one.kept.count("reject"),
+        "failed_requests": one.kept.count("error"),
+        "flag_share": one.share("flag"),
+        "reject_share": one.share("reject"),
+    }
 
 
 def _measured(measure: Measure) -> dict[str, Any]:
@@ -109,11 +136,14 @@ def _show(found: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("principal", "queries", "a minute", "near", "coverage", "alike", "marked since", "why", box=None)
+    table = Table(
+        "principal", "queries", "a minute", "near", "coverage", "stopped", "alike", "marked since", "why", box=None
+    )
     for each in found:
-        why = f"{each['endpoint']}: {each['reason']}" if each["marked"] else ""
+        why = f"{each['step'] or 'marked'}; {each['endpoint']}: {each['reason']}" if each["marked"] else ""
+        stopped = str(each["flagged_requests"] + each["rejected_requests"])
         name, since = each["principal"] or "-", each["since"] or ""
-        cells = (name, str(each["queries"]), *_spread(each["asking"]), str(each["alike"]), since, why)
+        cells = (name, str(each["queries"]), *_spread(each["asking"]), stopped, str(each["alike"]), since, why)
         table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
 

@@ -143,13 +143,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
 
 
-def shown(value: object) -> str:
-    """A fact of any kind: numbers to three digits, nothing as a dash."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else plain(value)
-    return f"{value:.3g}"
-
-
 def count(value: float) -> str:
     """A whole number with thin spaces."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
@@ -179,7 +172,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, shown, count, size):
+    for filter_ in (plain, ago, clock, brief_clock, moment, number, percent, count, size):
         made.filters[filter_.__name__] = filter_
     made.globals |= {"zone": zone, "zone_facts": zone_facts, "fixed": fixed}
     return made

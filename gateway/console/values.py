@@ -81,9 +81,7 @@ def told(values: Sequence[ValueView]) -> str:
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             parts.append(f"{len(names)} {said} ({', '.join(names[:_NAMED])}{more})")
-    return (
-        f"Of {len(values)} values: {'; '.join(parts)}." if parts else "Every value is as in the reference."
-    )
+    return f"Of {len(values)} values: {'; '.join(parts)}." if parts else "Every value is as in the reference."
 
 
 def strip(spread: Array, value: float) -> Markup | None:

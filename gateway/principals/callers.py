@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.config import Config
 from gateway.state.lists import Caller as Kept
+from gateway.state.measures import Measure
 from gateway.state.principals import Mark
 
 FEWEST_CLEAN = 5  # kept clean requests below which shares that rest on a sample of them say too little
@@ -18,7 +18,8 @@ class Caller:
     """One principal. `asked` are rows that the memory of queries was given, ever; None where nobody counts them.
 
     `kept` are its requests in the trace store: all flagged, rejected and failed ones, and of clean ones the share
-    `sample_clean`. `step` is what its mark brings now. `measures` are further facts by name.
+    `sample_clean`. `step` is what its mark brings now. `measures` tell how its
+    queries are spread, endpoint by endpoint.
     """
 
     name: str
@@ -27,12 +28,17 @@ class Caller:
     asked: int | None = None
     mark: Mark | None = None
     step: str | None = None
-    measures: Mapping[str, Any] = field(default_factory=dict)
+    measures: tuple[Measure, ...] = ()
 
     @property
     def stopped(self) -> int:
         """Requests flagged or rejected."""
         return self.kept.count("flag") + self.kept.count("reject")
+
+    @property
+    def measure(self) -> Measure | None:
+        """Of the endpoint that it asks most; None where queries are not measured."""
+        return max(self.measures, key=lambda each: each.rows, default=None)
 
     @property
     def requests(self) -> float | None:
@@ -53,13 +59,15 @@ def callers(
     marks: Mapping[str, Mark],
     queries: Mapping[str, int],
     kept: Mapping[str, Kept],
-    measures: Mapping[str, Mapping[str, Any]] | None = None,
+    measures: Sequence[Measure] = (),
 ) -> list[Caller]:
     """Marked principals first, those with most like queries before others; then by what was stopped, then as they came.
 
     `queries` are rows by principal, the latest to ask first; `kept` the trace store's requests.
     """
-    more = measures or {}
+    spread: dict[str, list[Measure]] = {}
+    for each in measures:
+        spread.setdefault(each.principal, []).append(each)
     found = [
         Caller(
             name,
@@ -68,9 +76,9 @@ def callers(
             queries.get(name),
             marks.get(name),
             None if name not in marks else step(config, marks[name]),
-            more.get(name, {}),
+            tuple(spread.get(name, ())),
         )
-        for name in _names(marks, queries, kept, more)
+        for name in _names(marks, queries, kept, spread)
     ]
     return sorted(found, key=lambda one: (one.mark is None, -(one.mark.alike if one.mark else 0), -one.stopped))
 

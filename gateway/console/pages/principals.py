@@ -48,7 +48,8 @@ def page(request: Request) -> Response:
         "more": max(0, len(found) - PAGE_ROWS),
         "marks": sum(one.mark is not None for one in everybody),
         "everybody": len(everybody),
-        "measures": sorted({name for one in found for name in one.measures}),
+        "measured": any(one.measures for one in found),
+        "now_ns": time.time_ns(),
         "memory": _memory(source.numbers()),
         "remembered": any(endpoint.queries is not None for endpoint in source.config.endpoints.values()),
         "sampled": source.config.telemetry.sample_clean,
@@ -92,7 +93,8 @@ def _everybody(source: Source, age_s: int) -> list[Caller]:
     with principals_if_any(source.config) as known:
         marks = {} if known is None else known.marks(now_ns)
         queries = {} if known is None else known.queries()
-    return callers(source.config, marks, queries, kept)
+        measures = [] if known is None else known.measures()
+    return callers(source.config, marks, queries, kept, measures)
 
 
 def _memory(numbers: Numbers) -> list[tuple[str, float, str]]:

@@ -14,6 +14,9 @@ from gateway.cli.app import app
 from gateway.principals.keys import Keys
 from gateway.state.principalfile import PrincipalFile
 from gateway.state.principals import Mark
+from gateway.state.sqlite import SqliteStore
+from gateway.telemetry.describe import describe
+from tests.traffic import observe, wild
 
 CONFIG = """
 endpoints:
@@ -59,6 +62,18 @@ def test_marked_ones_only(config: Path, store: PrincipalFile) -> None:
     told = run("principals", "--config", config, "--marked")
     assert "mallory" in told
     assert "alice" not in told
+
+
+def test_what_was_stopped_stands_beside_what_was_asked(config: Path, store: PrincipalFile) -> None:
+    traces = SqliteStore.open_for_writing(config.parent / "state")
+    traces.write([describe(observe(wild(1), principal=name)) for name in ("mallory", "bob", "bob")])
+    traces.close()
+    found = json.loads(run("principals", "--config", config, "--json"))
+    assert [each["principal"] for each in found] == ["mallory", "bob", "alice"]
+    assert [each["rejected_requests"] for each in found] == [1, 2, 0]
+    assert [each["step"] for each in found] == ["slow", None, None]
+    assert found[1]["reject_share"] is None  # of clean requests one in a hundred is kept: none here
+    assert json.loads(run("principals", "--config", config, "--json", "--since", "0s"))[1]["rejected_requests"] == 0
 
 
 def test_a_mark_is_lifted_once(config: Path, store: PrincipalFile) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.console.pages.principals import digest
+from gateway.state.measures import Asking
 from gateway.state.principalfile import PrincipalFile
 from gateway.state.principals import Mark
 from gateway.state.record import Record
@@ -40,6 +42,15 @@ def test_who_asks_and_who_is_marked(client: Visitor, records: list[Record], know
     assert "mallory" in marked
     assert "mallory" not in client.get("/principals?q=LIC").text
     assert "No principal matches." in client.get("/principals?q=nobody").text
+
+
+def test_how_queries_are_spread(client: Visitor, records: list[Record], known: PrincipalFile) -> None:
+    assert "Near boundary" not in client.get("/principals").text
+    asking = Asking(rows=40, looked=40, near=10, cells={0, 1, 2, 3})
+    known.measure("digits", "v1", 16, {"alice": asking}, time.time_ns())
+    page = client.get("/principals?q=alice").text
+    assert "Near boundary" in page
+    assert re.findall(r'<td class="num wide">([^<]+)</td>', page)[-2:] == ["25.0\N{NARROW NO-BREAK SPACE}%"] * 2
 
 
 def test_a_hostile_name_is_text(client: Visitor, records: list[Record], known: PrincipalFile) -> None:

@@ -8,6 +8,7 @@ from gateway.config import Config
 from gateway.configfile import read
 from gateway.principals.callers import Caller, callers, step
 from gateway.state.lists import Caller as Kept
+from gateway.state.measures import Measure
 from gateway.state.principals import Mark
 
 CONFIG = """
@@ -27,13 +28,24 @@ def marked(name: str, alike: int, endpoint: str = "m") -> Mark:
     return Mark(name, endpoint, "3 of its last 8 queries are like it", alike, 0, 10)
 
 
+def measured(name: str, rows: int) -> Measure:
+    return Measure("m", name, "v", rows, rows, 0, 1.0, b"\x01", 0)
+
+
 def test_who_is_marked_comes_first_then_who_was_stopped_most(config: Config) -> None:
     kept = {"noisy": Kept({"reject": 9}), "mallory": Kept({"flag": 1}), "quiet": Kept({"allow": 3})}
     marks = {"mallory": marked("mallory", 4), "worse": marked("worse", 12)}
-    found = callers(config, marks, {"alice": 7, "mallory": 2}, kept, {"alice": {"rate": 0.5}})
-    assert [one.name for one in found] == ["worse", "mallory", "noisy", "alice", "quiet"]
-    assert [one.asked for one in found] == [None, 2, None, 7, None]
-    assert found[3].measures == {"rate": 0.5}
+    found = callers(
+        config,
+        marks,
+        {"alice": 7, "mallory": 2},
+        kept,
+        [measured("alice", 5), measured("alice", 9), measured("new", 1)],
+    )
+    assert [one.name for one in found] == ["worse", "mallory", "noisy", "alice", "quiet", "new"]
+    assert [one.asked for one in found] == [None, 2, None, 7, None, None]
+    assert found[3].measure == measured("alice", 9)
+    assert found[0].measure is None
 
 
 def test_a_mark_says_what_it_brings(config: Config) -> None:
