@@ -26,6 +26,7 @@ BREATH_S = 1e-4  # the interpreter lock is given up between chunks, or a request
 CHUNK = 16  # rows looked at without a breath
 REFRESH_S = 0.25  # how old the marks of other workers may be
 FLUSH_S = 1.0  # how old the numbers of queries may be
+SAY_S = 60.0  # how often a store that stays out of order is said again
 MOST_UNWRITTEN = 10_000  # principals that wait while the store is out of order
 
 
@@ -63,6 +64,7 @@ class QueryWatcher:
         self._sequence = 0
         self._changes = -1
         self._refreshed = self._flushed = 0.0
+        self._said = float("-inf")
         self._turn = Turn({name: each.rows_per_second for name, each in settings.items()})
 
     def start(self) -> None:
@@ -195,7 +197,9 @@ class QueryWatcher:
 
     def _failed(self, exc: StoreError) -> None:
         self._counts["store_failures"] += 1
-        logger.warning("marks can't be read or written, this worker goes on with its own: %s", exc)
+        if time.monotonic() - self._said > SAY_S:
+            self._said = time.monotonic()
+            logger.warning("marks can't be read or written, this worker goes on with its own: %s", exc)
         self._close_store()
         for kept in (self._fresh, self._queries):
             while len(kept) > MOST_UNWRITTEN:
