@@ -6,6 +6,7 @@
     GET  /v2/models/{m}[/versions/{v}]/ready
     POST /v2/models/{m}[/versions/{v}]/infer          Open Inference Protocol, JSON or binary
     POST /predict                                     plain JSON rows, or one image
+    POST /v2/models/{m}/feedback                      true labels of rows that were answered
     GET  /metrics                                     Prometheus; `telemetry.metrics` says to whom
 
 Every answer carries a server-made id in the header `x-watchgate-id`, which is also its trace's id.
@@ -27,7 +28,7 @@ from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.body import Bodies, Disconnected
 from gateway.http.call import Call
 from gateway.http.judging import Served
-from gateway.http.pages import pages, paths, readiness
+from gateway.http.pages import feedback_paths, pages, paths, readiness
 from gateway.metrics.drift import drift_of
 from gateway.metrics.opening import open_push
 from gateway.metrics.scrape import Scrape, is_local
@@ -35,10 +36,11 @@ from gateway.principals.admission import Admission
 from gateway.telemetry.observation import Recorder
 from gateway.tracking.tracker import Tracker
 from gateway.verdict import Judged
-from gateway.wire import envelope, plain
+from gateway.wire import envelope, feedback, plain
 from gateway.wire.response import JSON, Header
 
 INFER = "/v2/models/{model}/infer"
+FEEDBACK = "/v2/models/{model}/feedback"
 PREDICT = "/predict"
 TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 PATIENCE_S = 2.0  # how long a verdict waits for room in the record
@@ -77,6 +79,7 @@ class App:
         self._max_body_bytes = max(each.max_body_bytes for each in limits)
         self._bodies = Bodies(max(each.timeout_ms for each in limits) / 1e3)
         self._infer_paths = {f"{path}/infer": served for served in endpoints.values() for path in paths(served)}
+        self._feedback_paths = feedback_paths(endpoints) if tracker is not None and tracker.desk is not None else {}
         self._pages = pages(endpoints)
         self._readiness = readiness(endpoints)
         self._draining = False
@@ -188,6 +191,22 @@ class App:
             return await self._told(call, served, judged, worst, call.refusal(refusal))
         return await self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
 
+    async def _feedback(self, call: Call, served: Served, receive: Receive) -> Reply:
+        """True labels: of the caller's own answers, or of anybody's with an operator's key."""
+        call.envelope = envelope.read(call.scope["headers"])
+        envelope.check(call.envelope, envelope.PLAIN, served.limits.max_body_bytes)
+        if self._draining:
+            raise Unavailable("the gateway is shutting down")
+        operator = self._admission is not None and self._admission.identify(call)
+        body = await self._bodies.read(receive, served.limits.max_body_bytes)
+        call.body_bytes = len(body)
+        labels = feedback.parse(body)
+        assert self._tracker is not None  # without one there is no such path
+        assert self._tracker.desk is not None
+        principal = None if operator else call.principal
+        content = feedback.written(await self._tracker.desk.take(served.endpoint.name, principal, labels))
+        return 200, call.headers(JSON, content), content
+
     def _named(self, name: str, body: bytes) -> Served:
         if not name and len(self._endpoints) == 1:
             name = next(iter(self._endpoints))
@@ -240,6 +259,10 @@ class App:
         if path == PREDICT:
             call.allow("POST")
             return await self._predict(call, receive)
+        if (taking := self._feedback_paths.get(path)) is not None:
+            call.route = FEEDBACK
+            call.allow("POST")
+            return await self._feedback(call, taking, receive)
         known = path in self._pages or path in self._readiness or path == "/metrics"
         call.route = path if known else "unknown"
         if path in self._infer_paths:

@@ -17,6 +17,7 @@ from gateway.principals.settings import PrincipalConfig
 from gateway.smoothing import Smoothing
 from gateway.state.address import EXPECTED, is_address, shown
 from gateway.tracking.driftconfig import DriftConfig
+from gateway.tracking.feedbackconfig import FeedbackConfig
 from gateway.tracking.settings import QueriesConfig
 from gateway.tracking.trackerconfig import AlibiTracker
 from models.specs import AnyModelSpec
@@ -136,6 +137,7 @@ class EndpointConfig(Strict):
     smoothing: Smoothing | None = None  # certificates on request; null: none
     queries: QueriesConfig | None = None  # memory of queries; null: none
     drift: DriftConfig | None = None  # what is watched for drift; null: nothing
+    feedback: FeedbackConfig | None = None  # true labels of what was answered; null: none are taken
     trackers: tuple[AlibiTracker, ...] = ()  # other people's drift detectors, on a sample of the rows
     limits: Limits = Limits()
     examples: Annotated[int, Field(ge=0, le=10_000)] = 200  # reference rows in the bundle, for people to look at

@@ -21,6 +21,7 @@ class Endpoint:
     `disclosure` is what callers see of the model's answers; None: all. `coarse` is what a marked principal sees where
     `queries` says so, `likeness` what it knows of honest queries; `monitor` watches for drift where `drift` says so.
     `measured` are the shares of check rows that calibrate saw flagged (rejected ones counted in) and rejected.
+    `errors` is the monitor of the model's errors, where `feedback` says that labels are taken and calibrate had some.
     `spread` is how honest rows are spread over the input space, where `queries` says that queries are looked at.
     """
 
@@ -34,3 +35,4 @@ class Endpoint:
     monitor: Monitor | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
     spread: Extraction | None = None
+    errors: Monitor | None = None

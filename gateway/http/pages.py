@@ -21,6 +21,12 @@ def paths(served: Served) -> tuple[str, ...]:
     return (base, *(f"{base}/versions/{version}" for version in versions))
 
 
+def feedback_paths(endpoints: Mapping[str, Served]) -> dict[str, Served]:
+    """Where endpoints take true labels."""
+    taking = (served for served in endpoints.values() if served.endpoint.config.feedback is not None)
+    return {f"/v2/models/{served.endpoint.name}/feedback": served for served in taking}
+
+
 def pages(endpoints: Mapping[str, Served]) -> dict[str, bytes]:
     """Body by path."""
     about = {"name": "watchgate", "version": release(), "extensions": ["binary_tensor_data"]}

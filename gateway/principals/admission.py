@@ -61,6 +61,17 @@ class Admission:
             call.coarse = True
         return self._slow(settings.slow_ms / 1e3) if step == "slow" else None
 
+    def identify(self, call: Call) -> bool:
+        """Sets the call's principal; whether an operator's key was shown.
+
+        Raises:
+            Unauthorized: an API key that isn't known, or none where one is needed.
+        """
+        if self._identity is None:
+            return False
+        call.name = self._identity.name(call.scope["headers"], call.peer)
+        return self.is_operator(call)
+
     def address(self, call: Call) -> str:
         """Where the call comes from, behind proxies that are trusted."""
         return call.peer if self._identity is None else self._identity.address(call.scope["headers"], call.peer)

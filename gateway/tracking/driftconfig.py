@@ -12,7 +12,7 @@ from detectors.drift.schedule import STEP_ROWS
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def _seconds(stated: Any) -> Any:
+def seconds(stated: Any) -> Any:
     """A number of seconds, or a number with its unit: 30s, 5m, 1h."""
     if not isinstance(stated, str):
         return stated
@@ -32,6 +32,6 @@ class DriftConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: Annotated[int, Field(ge=STEP_ROWS, le=10_000)] = 2000
-    every: Annotated[float, BeforeValidator(_seconds), Field(ge=1.0, le=86_400.0)] = 10.0
+    every: Annotated[float, BeforeValidator(seconds), Field(ge=1.0, le=86_400.0)] = 10.0
     one_false_alarm_in_rows: Annotated[int, Field(ge=STEP_ROWS, le=1_000_000)] = 20_000
     rows_per_second: Annotated[float, Field(gt=0)] = 1000.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from detectors.drift.reading import Folded, Reading
 from detectors.drift.state import State
 from detectors.drift.sums import Sums
-from gateway.tracking.driftreport import DriftAlarm, DriftStatus, SeriesStatus, history_prefix
+from gateway.tracking.driftreport import DriftAlarm, DriftStatus, SeriesStatus
 from gateway.tracking.driftrows import Watched
 from models.batch import Array
 
@@ -67,7 +67,7 @@ class Evaluation:
         bucket = self.state.bucket
         if not self.alarms:
             bucket -= bucket % HISTORY_S
-        return f"{history_prefix(self.watched.endpoint)}{bucket:012d}/{self.watched.bundle}"
+        return f"{self.watched.history_prefix}{bucket:012d}/{self.watched.bundle}"
 
 
 def _status(reading: Reading) -> SeriesStatus:

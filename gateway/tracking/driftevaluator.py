@@ -18,7 +18,7 @@ from gateway.state.shared.store import Kept, SharedStore
 from gateway.state.store import StoreError
 from gateway.tracking.announcing import Announcer
 from gateway.tracking.driftevaluation import Evaluation
-from gateway.tracking.driftreport import DriftAlarm, DriftStatus, alarm_name, status_name
+from gateway.tracking.driftreport import DriftAlarm, DriftStatus, alarm_name
 from gateway.tracking.driftrows import Watched
 from gateway.tracking.driftstate import Unreadable, pack, unpack
 from gateway.tracking.storeclock import StoreClock
@@ -137,7 +137,7 @@ class DriftEvaluator:
     def _tell(self, found: Evaluation, store: SharedStore) -> None:
         """A status never replaces a later one."""
         watched = found.watched
-        name = status_name(watched.endpoint, watched.bundle)
+        name = watched.status_name
         kept = store.load(name)
         before = None if kept is None else msgspec.json.decode(kept.value, type=DriftStatus)
         told = found.status(store.late_rows(watched.key), before)

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.drift.encoder import FLAGGED, Rows
 from detectors.drift.monitor import Monitor
 from detectors.drift.sums import Sums
-from gateway.tracking.driftreport import sums_key
+from gateway.tracking.driftreport import history_prefix, status_name, sums_key
 from gateway.verdict import Judged
 from models.backend import Outputs
 from models.batch import Array, InputSpec
@@ -44,6 +44,16 @@ class Watched:
     def lease_name(self) -> str:
         """Who evaluates has this lease."""
         return f"drift/lease/{self.endpoint}/{self.bundle}"
+
+    @property
+    def status_name(self) -> str:
+        """What the last evaluation's status is kept under."""
+        return status_name(self.endpoint, self.bundle)
+
+    @property
+    def history_prefix(self) -> str:
+        """What the names of earlier statuses begin with."""
+        return history_prefix(self.endpoint)
 
     @property
     def kept_s(self) -> int:

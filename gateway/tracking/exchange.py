@@ -31,7 +31,7 @@ class Exchange:
         every_s: float = EVERY_S,
     ) -> None:
         self.clock = StoreClock() if clock is None else clock
-        self._partners = tuple(partners)
+        self.partners = tuple(partners)
         self._open_store = open_store
         self._store: SharedStore | None = None
         self._every_s = every_s
@@ -55,7 +55,7 @@ class Exchange:
         """Counters of the exchange and its partners; `store_reached` is 1 while the store answers."""
         total = Counter({key: self._counts[key] for key in ("failures", "store_failures")})
         total["store_reached"] = int(self.clock.steady_s >= 0.0)
-        for partner in self._partners:
+        for partner in self.partners:
             total.update(partner.stats())
         return dict(total)
 
@@ -81,7 +81,7 @@ class Exchange:
     def _each(self, act: Callable[[Partner, SharedStore], None]) -> bool:
         store = self._store
         assert store is not None  # the round began with it
-        failures = [exc for partner in self._partners if (exc := self._one(act, partner, store)) is not None]
+        failures = [exc for partner in self.partners if (exc := self._one(act, partner, store)) is not None]
         if failures:
             self._out_of_reach(failures[0])
         return not failures

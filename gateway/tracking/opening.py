@@ -18,6 +18,7 @@ from gateway.tracking.driftstandings import DriftStandings
 from gateway.tracking.driftsums import PendingSums
 from gateway.tracking.driftwatcher import DriftWatcher
 from gateway.tracking.exchange import Exchange
+from gateway.tracking.feedbackopening import feeding, open_feedback
 from gateway.tracking.foreignopening import open_foreign
 from gateway.tracking.partner import Partner
 from gateway.tracking.remembering import open_asking, open_queries
@@ -44,17 +45,24 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
     measuring = [] if asking is None else [asking]
     watchers: list[Watcher] = [*([] if queries is None else [queries]), *measuring, *foreign]
     partners: list[Partner] = [*measuring, *foreign]
+    if drift or feeding(endpoints):
+        announcer = open_alerts(config)
     if drift:
-        announcer, pending = open_alerts(config), PendingSums()
+        pending = PendingSums()
         watchers.append(DriftWatcher(drift, pending, clock))
         partners += [DriftFlusher(drift, pending, clock), DriftEvaluator(drift, clock, announcer), standings]
+    feedback, desk = open_feedback(config, endpoints, clock, announcer), None
+    if feedback is not None:
+        log, desk, others = feedback
+        watchers.append(log)
+        partners += others
     if not watchers:
         return None
     marks, exchange = None if queries is None else queries.marks, None
     if partners:
         _try_shared(config)
         exchange = Exchange(partners, lambda: open_shared(config), clock)
-    return Tracker(watchers, marks, exchange, announcer, standings)
+    return Tracker(watchers, marks, exchange, announcer, standings, desk)
 
 
 def _try_shared(config: Config) -> None:

@@ -13,6 +13,7 @@ from gateway.telemetry.observation import Observation
 from gateway.tracking.announcing import Announcer
 from gateway.tracking.driftstandings import DriftStandings
 from gateway.tracking.exchange import Exchange
+from gateway.tracking.feedback import FeedbackDesk
 from gateway.tracking.intake import Intake
 from gateway.tracking.marks import Marks
 from gateway.tracking.seen import Seen
@@ -40,12 +41,14 @@ class Tracker:
         exchange: Exchange | None = None,
         announcer: Announcer | None = None,
         standings: DriftStandings | None = None,
+        desk: FeedbackDesk | None = None,
     ) -> None:
         self.marks = Marks() if marks is None else marks
         self.intake = Intake()
         self._watchers = tuple(watchers)
         self._exchange = exchange
         self._announcer = announcer
+        self.desk = desk  # takes true labels
         self.standings = DriftStandings(()) if standings is None else standings
         self._wanted = frozenset(name for watcher in watchers for name in watcher.endpoints)
         self._counts: Counter[str] = Counter()
@@ -89,10 +92,14 @@ class Tracker:
         door = self.intake.counts
         total: Counter[str] = Counter(taken=door.taken, dropped=door.dropped + self._counts["abandoned"])
         total["failures"] = self._counts["failures"]
+        partners: set[object] = set() if self._exchange is None else set(self._exchange.partners)
         for watcher in self._watchers:
-            total.update(watcher.stats())
+            if watcher not in partners:  # else the exchange tells
+                total.update(watcher.stats())
         if self._exchange is not None:
             total.update(self._exchange.stats())
+        if self.desk is not None:
+            total.update(self.desk.stats())
         if self._announcer is not None:
             total.update({f"alerts_{what}": count for what, count in self._announcer.stats().items()})
         return dict(total)

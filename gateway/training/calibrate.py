@@ -14,7 +14,7 @@ from defenses.base import Effort, Purifier, Unsuitable
 from gateway.config import Config, EndpointConfig
 from gateway.disclosure import Disclosure
 from gateway.errors import OperatorError
-from gateway.training import drift, queries, sample, seen
+from gateway.training import drift, labels, queries, sample, seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
 from gateway.training.costs import allowance
 from gateway.training.data import Rows
@@ -97,6 +97,7 @@ def _calibrate(
         draft.add_stage(index, stage)
     draft.add_arrays("calibrated.npz", {"statistic": fitted.policy.calibrated})
     known = queries.fit(name, settings, prepared, draft) + drift.fit(name, settings, prepared, fitted, draft)
+    known += labels.fit(name, settings, prepared, fitted, draft)
     sample.add(settings, prepared, draft)
     measured = measure(fitted, prepared.backend, purifiers, prepared.read("check"), progress)
     if selection is not None and learning.written:  # as the config will have it

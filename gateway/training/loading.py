@@ -18,7 +18,7 @@ from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.telemetry.observation import ChainInfo, StageInfo
-from gateway.training import drift, queries
+from gateway.training import drift, labels, queries
 from gateway.training.bundle import RETRY, Bundle, sha256
 from models.backend import ModelBackend
 from models.errors import ModelError
@@ -117,8 +117,8 @@ def _load(name: str, endpoint: EndpointConfig, config: Config) -> Endpoint:
     spec = _resolved(bundle)
     told, coarse = _disclosure(name, endpoint, spec, backend), queries.coarse(name, endpoint, spec, backend)
     likeness, monitor = queries.load(name, endpoint, bundle, backend.spec), drift.load(name, endpoint, bundle)
-    spread = queries.load_spread(endpoint, bundle)
-    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor, _measured(manifest), spread)
+    spread, errors = queries.load_spread(endpoint, bundle), labels.load(name, endpoint, bundle)
+    return Endpoint(name, endpoint, chain, info, told, coarse, likeness, monitor, _measured(manifest), spread, errors)
 
 
 def _measured(manifest: Mapping[str, Any]) -> Mapping[str, float]:

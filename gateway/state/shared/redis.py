@@ -111,6 +111,14 @@ class RedisShared:
             found |= _paired(self._link.run(scripts.LOGGED, self._ring(key), ids[start : start + _AT_ONCE]))
         return found
 
+    def claim(self, key: str, rows: Sequence[tuple[str, int]]) -> list[bool]:
+        """See `SharedStore`; a claim goes with what it is on."""
+        found: list[bool] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            flat = [part for each in rows[start : start + _AT_ONCE] for part in each]
+            found += map(bool, self._link.run(scripts.CLAIM, self._ring(key), flat))
+        return found
+
     def close(self) -> None:
         """Nothing: the process's link stays open."""
 

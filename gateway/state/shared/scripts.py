@@ -170,3 +170,18 @@ for back = ring - 1, 0, -1 do
 end
 return found
 """
+
+# KEYS: clock, ring's facts, the hashes. ARGV: ids and rows in turn. A claim lies in its id's hash, and goes with it.
+CLAIM = """
+local found = {}
+for i = 1, #ARGV, 2 do
+  local claimed = 0
+  for k = 3, #KEYS do
+    if redis.call('HEXISTS', KEYS[k], ARGV[i]) == 1 then
+      claimed = redis.call('HSETNX', KEYS[k], ARGV[i] .. '#' .. ARGV[i + 1], '')
+    end
+  end
+  found[#found + 1] = claimed
+end
+return found
+"""

@@ -172,6 +172,20 @@ class SqliteShared:
                 found |= dict(db.execute(query, (key, now, *some)).fetchall())
         return found
 
+    def claim(self, key: str, rows: Sequence[tuple[str, int]]) -> list[bool]:
+        """See `SharedStore`; a claim goes with what it is on."""
+        now = self.now()
+        with self._writing() as db:
+            return [
+                db.execute(
+                    "INSERT OR IGNORE INTO log SELECT key, id || '#' || ?, number, x'', until FROM log"
+                    " WHERE key = ? AND id = ? AND until > ?",
+                    (row, key, id_, now),
+                ).rowcount
+                == 1
+                for id_, row in rows
+            ]
+
     def close(self) -> None:
         """Lets go of the file."""
         self._db.close()

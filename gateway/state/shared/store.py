@@ -102,6 +102,10 @@ class SharedStore(Protocol):
         """The values of these ids that are still kept."""
         ...
 
+    def claim(self, key: str, rows: Sequence[tuple[str, int]]) -> list[bool]:
+        """Of each row of a logged id whether it was claimed just now: by nobody before, and its id is still kept."""
+        ...
+
     def close(self) -> None:
         """Lets go of the connection."""
         ...

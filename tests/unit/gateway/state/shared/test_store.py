@@ -177,3 +177,18 @@ def test_the_log_forgets_in_time(store: SharedStore) -> None:
     assert store.logged("m", ["a"]) == {"a": b"1"}
     time.sleep(0.6)
     assert store.logged("m", ["a"]) == {}
+
+
+def test_a_row_of_a_logged_id_is_claimed_once(opened: Open) -> None:
+    one, other = opened(), opened()
+    one.log("m", [("a", b"1"), ("b", b"2")], 60.0, 64)
+    assert one.claim("m", [("a", 0), ("a", 1), ("a", 0), ("c", 0), ("b", 0)]) == [True, True, False, False, True]
+    assert other.claim("m", [("a", 1), ("a", 2), ("b", 0)]) == [False, True, False]
+    assert other.claim("other", [("a", 3)]) == [False]
+    assert other.logged("m", ["a", "b"]) == {"a": b"1", "b": b"2"}
+    for start in range(0, 300, 10):
+        one.log("m", [(f"id{n}", b"") for n in range(start, start + 10)], 60.0, 64)
+    assert other.claim("m", [("a", 9)]) == [False]
+    many = [("id299", row) for row in range(1500)]
+    assert one.claim("m", many) == [True] * 1500
+    assert other.claim("m", many) == [False] * 1500
