@@ -14,6 +14,8 @@ from detectors.drift.monitor import Monitor
 from detectors.drift.state import State
 from gateway.state.shared.store import SharedStore
 from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus, accuracy_name, wilson
+from gateway.tracking.driftevaluator import DriftEvaluator
+from gateway.tracking.driftflusher import DriftFlusher
 from gateway.tracking.driftreport import DriftStatus
 from gateway.tracking.driftrows import Watched
 from gateway.tracking.driftstate import Unreadable, unpack
@@ -67,6 +69,22 @@ class Labelled:
     bundle: str
     watched: LabelledRows | None
     point_s: int
+
+
+class LabelFlusher(DriftFlusher):
+    """The flusher of labels; its numbers stand apart from those of drift."""
+
+    def stats(self) -> dict[str, int]:
+        """See `DriftFlusher`."""
+        return _apart(super().stats())
+
+
+class LabelEvaluator(DriftEvaluator):
+    """The evaluator of labels; its numbers stand apart from those of drift."""
+
+    def stats(self) -> dict[str, int]:
+        """See `DriftEvaluator`."""
+        return _apart(super().stats())
 
 
 class AccuracyTeller:
@@ -132,6 +150,10 @@ class AccuracyTeller:
             return told, None if state is None else unpack(state.value)
         except Unreadable:
             return told, None
+
+
+def _apart(counts: dict[str, int]) -> dict[str, int]:
+    return {name.replace("drift_", "labels_", 1): count for name, count in counts.items()}
 
 
 def errors(monitor: Monitor, counts: Array) -> tuple[int, int]:

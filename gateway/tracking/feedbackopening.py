@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from gateway.config import Config
 from gateway.endpoint import Endpoint
 from gateway.state.shared.opening import open_shared
-from gateway.tracking.accuracy import AccuracyTeller, Labelled, LabelledRows
+from gateway.tracking.accuracy import AccuracyTeller, LabelEvaluator, LabelFlusher, Labelled, LabelledRows
 from gateway.tracking.announcing import Announcer
 from gateway.tracking.answers import AnswerLog
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftflusher import DriftFlusher
 from gateway.tracking.driftsums import PendingSums
 from gateway.tracking.feedback import POINT_S, FeedbackDesk
 from gateway.tracking.feedbackconfig import FeedbackConfig
@@ -36,9 +34,9 @@ def open_feedback(
     pending = PendingSums()
     log = AnswerLog({name: (each.info.version, asked) for name, (each, asked) in taking.items()})
     desk = FeedbackDesk(labelled, pending, lambda: open_shared(config))
-    partners: list[Partner] = [log, DriftFlusher(watched, pending, clock), AccuracyTeller(list(labelled.values()))]
+    partners: list[Partner] = [log, LabelFlusher(watched, pending, clock), AccuracyTeller(list(labelled.values()))]
     if watched:
-        partners.insert(2, DriftEvaluator(watched, clock, announcer))
+        partners.insert(2, LabelEvaluator(watched, clock, announcer))
     return log, desk, partners
 
 
