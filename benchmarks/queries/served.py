@@ -18,7 +18,18 @@ ALONE = "digits"  # compares a principal with itself only
 CLEAN = "clean"  # as an operator would have it, but all rows are looked at
 USUAL = "usual"  # as an operator would have it
 PLAIN = "plain"  # remembers nothing
-_QUERIES = {ALONE: "everybody: 0", CLEAN: "rows_per_second: 100000", USUAL: "everybody: 4096", PLAIN: None}
+WATCHED = "watched"  # looks for drift, as an operator would have it
+BOTH = "both"  # remembers and looks for drift
+_FLAGS = "queries: {steps: [flag]"
+_DRIFT = "drift: {window: 1000}"
+_KEYS = {
+    ALONE: [f"{_FLAGS}, everybody: 0}}"],
+    CLEAN: [f"{_FLAGS}, rows_per_second: 100000}}"],
+    USUAL: [f"{_FLAGS}}}"],
+    PLAIN: [],
+    WATCHED: [_DRIFT],
+    BOTH: [f"{_FLAGS}}}", _DRIFT],
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ def served(
     reference.save(folder / "reference.npz")
     holdout.save(folder / "holdout.npz")
     config = folder / "watchgate.yaml"
-    settings = {name: _QUERIES[name] for name in usual} | dict.fromkeys(crowds, _QUERIES[USUAL])
+    settings = {name: _KEYS[name] for name in usual} | dict.fromkeys(crowds, _KEYS[USUAL])
     lines = [_endpoint(name, model, each) for name, each in settings.items()]
     trusted = f"principal: {{header: {NAMED}, trusted: [127.0.0.1]}}"
     config.write_text("\n".join(["endpoints:", *lines, "state: {path: state}", trusted, ""]))
@@ -60,12 +71,10 @@ def served(
         yield Place(port, folder, server.pid)
 
 
-def _endpoint(name: str, model: Path, queries: str | None) -> str:
-    remembered = "" if queries is None else f"    queries: {{steps: [flag], {queries}}}\n"
+def _endpoint(name: str, model: Path, keys: Sequence[str]) -> str:
     return (
         f"  {name}:\n    model: {{kind: onnx, path: {model}, input: {{bounds: [0, 1]}}}}\n"
-        f"    reference: reference.npz\n    holdout: holdout.npz\n"
-        f"{remembered}"
+        f"    reference: reference.npz\n    holdout: holdout.npz\n" + "".join(f"    {key}\n" for key in keys)
     )
 
 

@@ -19,7 +19,7 @@ from models.batch import Array
 
 logger = logging.getLogger("watchgate.drift")
 
-HOLD_S = 0.2  # how long rows may wait for others: many at once cost a tenth of what each costs alone
+HOLD_S = 0.25  # how long rows may wait for others: many at once cost a tenth of what each costs alone
 HOLD_ROWS = 1024  # and how many
 CHUNK = 256  # rows counted without a breath
 BREATH_S = 1e-4  # the interpreter lock is given up between chunks, or a request would wait for it

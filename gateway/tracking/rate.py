@@ -15,7 +15,7 @@ class Rate:
 
     def take(self, rows: int, now: float) -> int:
         """How many of so many rows may be looked at; `now` is monotonic, in seconds."""
-        earned = 0.0 if self._last is None else self._per_second * (now - self._last)
+        earned = 0.0 if self._last is None else self._per_second * max(0.0, now - self._last)
         self._last = now
         self._saved = min(self._saved + earned, self._per_second * _BURST_S)
         granted = min(rows, int(self._saved))

@@ -73,3 +73,20 @@ def test_scores_are_normal_quantiles_of_middle_ranks() -> None:
     assert scores[BELOW] == scores[1]
     assert scores[ABOVE] == scores[4]
     assert scores[RARE] == scores[MISSING] == 0.0
+
+
+@pytest.mark.parametrize("rows", [1, 7, 2000])
+def test_few_and_many_values_are_counted_alike(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    series = [rng.normal(size=2000), rng.integers(0, 5, 2000).astype(np.float64), rng.exponential(size=2000)]
+    series[2][rng.random(2000) < 0.2] = np.nan
+    bins = Bins.fit(series)
+    odd = [
+        np.append(values, [np.inf, -np.inf, np.nan, *edges]) for values, edges in zip(series, bins.edges, strict=True)
+    ]
+    together = bins(odd)
+    parts = [bins([values[start : start + rows] for values in odd]) for start in range(0, len(odd[0]), rows)]
+    assert np.array_equal(np.concatenate(parts), together)
+    for column, (values, edges, cells) in enumerate(zip(odd, bins.edges, bins.cells, strict=True)):
+        expected = [MISSING if np.isnan(value) else cells[(edges < value).sum()] for value in values]
+        assert together[:, column].tolist() == expected
