@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from attacks.aware import Watcher
+from attacks.evidence import Twin
 from attacks.losses import margin
 from attacks.passes import Passes
 from attacks.pgd import in_ball
@@ -36,12 +37,12 @@ class Known:
     pieces: tuple[Watcher, ...] = ()
     blind: tuple[str, ...] = ()
 
-    def against(self, passes: Passes) -> Tensor:
+    def against(self, scores: Scores) -> Tensor:
         """(n,) how far the evidence is beyond the cut, in the watchers' scales: flagged from 0 on."""
-        worst = _worst(self.always, passes)
+        worst = _worst(self.always, scores)
         if not self.gated:
             return worst
-        asked = torch.minimum(_worst(self.gated, passes), _worst(self.waking, passes))
+        asked = torch.minimum(_worst(self.gated, scores), _worst(self.waking, scores))
         return torch.maximum(worst, asked)
 
 
@@ -109,7 +110,7 @@ class Scene:
         with torch.no_grad():
             passes = self.look(rows, which)
             gap = margin(passes.outputs.logits, self.y[which])
-            return gap, self.known.against(passes).to(gap.dtype)
+            return gap, self.known.against(Scores(passes)).to(gap.dtype)
 
     def seen(self, rows: Tensor, which: Tensor, aim: Aim) -> Seen:
         """Where rows stand and the slopes to follow."""
@@ -120,23 +121,24 @@ class Scene:
             gap = margin(logits, self.y[which])
             goal = gap if aim.target is None else -margin(logits, aim.target[which])
             (up,) = torch.autograd.grad(goal.clamp(max=CONFIDENCE).sum(), leaf, retain_graph=True)
-            evidence = self._evidence(passes, aim)
+            scores = Scores(passes)
+            evidence = self._evidence(scores, aim)
             down = None
             if evidence.requires_grad:
                 (down,) = torch.autograd.grad(-evidence.sum(), leaf, allow_unused=True)
             with torch.no_grad():
-                excess = self.known.against(passes).to(gap.dtype)
+                excess = self.known.against(scores).to(gap.dtype)
         down = torch.zeros_like(up) if down is None else down
         return Seen(gap.detach(), goal.detach(), excess, torch.nan_to_num(up), torch.nan_to_num(down))
 
-    def _evidence(self, passes: Passes, aim: Aim) -> Tensor:
+    def _evidence(self, scores: Scores, aim: Aim) -> Tensor:
         """(n,) the sum of what is beyond the limits. Its logarithms: a piece far out does not drown the rest."""
         known = self.known
         stages = known.waking if aim.asleep and known.gated else (*known.always, *known.gated)
         watchers = known.pieces if aim.apart and known.pieces else stages
         watchers = () if aim.blind else watchers
-        above = [(_excess(watcher, passes) + _SLACK).clamp(min=0.0).log1p() for watcher in watchers]
-        return torch.stack(above, dim=1).sum(dim=1) if above else passes.x.new_zeros(len(passes.x))
+        above = [(scores.excess(watcher) + _SLACK).clamp(min=0.0).log1p() for watcher in watchers]
+        return torch.stack(above, dim=1).sum(dim=1) if above else scores.passes.x.new_zeros(len(scores.passes.x))
 
 
 @dataclass(slots=True)
@@ -161,11 +163,21 @@ def each(values: Tensor, rows: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (rows.ndim - 1))
 
 
-def _excess(watcher: Watcher, passes: Passes) -> Tensor:
-    return (watcher.score(passes).double() - watcher.limit) / watcher.scale
+class Scores:
+    """What twins say of one pass, each asked once."""
+
+    def __init__(self, passes: Passes) -> None:
+        self.passes = passes
+        self._known: dict[Twin, Tensor] = {}
+
+    def excess(self, watcher: Watcher) -> Tensor:
+        """(n,) beyond the watcher's limit, in its scale."""
+        if watcher.score not in self._known:
+            self._known[watcher.score] = watcher.score(self.passes).double()
+        return (self._known[watcher.score] - watcher.limit) / watcher.scale
 
 
-def _worst(watchers: Sequence[Watcher], passes: Passes) -> Tensor:
+def _worst(watchers: Sequence[Watcher], scores: Scores) -> Tensor:
     if not watchers:
-        return torch.full((len(passes.x),), -1.0, dtype=torch.float64)
-    return torch.stack([_excess(watcher, passes).detach() for watcher in watchers], dim=1).amax(dim=1)
+        return torch.full((len(scores.passes.x),), -1.0, dtype=torch.float64)
+    return torch.stack([scores.excess(watcher).detach() for watcher in watchers], dim=1).amax(dim=1)
