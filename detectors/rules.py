@@ -13,6 +13,7 @@ from detectors.base import Unsuitable
 from models.batch import Array, Arrays, InputSpec
 
 _SAMPLE = 200_000  # values that a grid is looked for in; it is then checked on all
+_SEVERAL, _PILE = 10, 3.0  # rows that have the extreme value, and times as many as have the next one: an end
 _NEVER_MISSING = 1.0  # excess of a NaN where the reference has none: as if a whole range outside
 
 
@@ -201,24 +202,42 @@ def _holds(x: Array, group: Array, found: lattice.Lattice, real: np.dtype[Any]) 
 
 
 def _range(x: Array, spec: InputSpec, margin: float | None) -> dict[str, Array]:
-    """Per column or pixel; pooled over time in a series, over places for tokens. `unit` is the group's range."""
+    """Per column or pixel; pooled over time in a series, over places for tokens. `unit` is the group's range, of which
+    `margin` is a share: a pixel that the reference never uses is as free to be a little lighter as any other.
+
+    A column of a table has no margin on a side where values pile up at the end: nothing is less than no amount.
+    """
     known = np.isfinite(x)
     low = np.where(known, x, np.inf).min(axis=0).astype(np.float64)
     high = np.where(known, x, -np.inf).max(axis=0).astype(np.float64)
-    unit = np.ones(spec.size)
+    ends = _piles(x) if spec.kind == "table" else np.zeros((2, spec.size), dtype=bool)
+    unit, width = np.ones(spec.size), np.zeros(spec.size)
     bounds_width = 1.0 if spec.bounds is None else spec.bounds.high - spec.bounds.low
     for group in _groups(spec):
         least, most = low[group].min(), high[group].max()
         if spec.kind in ("series", "tokens"):
             low[group], high[group] = least, most
         unit[group] = most - least if most > least else bounds_width
+        width[group] = max(most - least, 0.0)
     if margin is None:
         return {"low": np.full(spec.size, -np.inf), "high": np.full(spec.size, np.inf), "unit": unit}
     nothing_known = low > high
-    width = np.where(nothing_known, 0.0, high - low)
-    low, high = low - margin * width, high + margin * width
+    low, high = (
+        np.where(end, side, side + sign * margin * width)
+        for end, side, sign in zip(ends, (low, high), (-1, 1), strict=True)
+    )
     low[nothing_known], high[nothing_known] = -np.inf, np.inf
     return {"low": low, "high": high, "unit": unit}
+
+
+def _piles(x: Array) -> Array:
+    """(2, values) mask: whether rows pile up at the lowest, and at the highest value of a column."""
+    piles: Array = np.zeros((2, x.shape[1]), dtype=bool)
+    for column, values in enumerate(x.T):
+        counts = np.unique(values[np.isfinite(values)], return_counts=True)[1]
+        for side, ends in enumerate((counts[:2], counts[:-3:-1])):
+            piles[side, column] = len(ends) == 2 and ends[0] >= max(_SEVERAL, _PILE * ends[1])
+    return piles
 
 
 def _sets(x: Array, step: Array, enabled: bool) -> dict[str, Array]:

@@ -81,10 +81,19 @@ def test_many_values_a_little_outside_are_odder_than_one_far_out() -> None:
     speckled[0, 0, 0] = 1.0
     gray[0, :3] = 46 / 255
     (far, says), (wide, tells) = one(detector, speckled), one(detector, gray)
-    assert far == pytest.approx(2.0)
-    assert wide == pytest.approx(84 * (1 + 46 / 255), rel=1e-4)
-    assert says == "value [0, 0, 0] = 1 is 1 ranges outside [0, 0]"
-    assert tells == "value [0, 0, 0] = 0.180392 is 0.18 ranges outside [0, 0]; 83 other values are wrong too"
+    assert far == pytest.approx(1.9)
+    assert wide == pytest.approx(84 * (0.9 + 46 / 255), rel=1e-4)
+    assert says == "value [0, 0, 0] = 1 is 0.9 ranges outside [-0.1, 0.1]"
+    assert tells == "value [0, 0, 0] = 0.180392 is 0.0804 ranges outside [-0.1, 0.1]; 83 other values are wrong too"
+
+
+def test_a_column_whose_values_pile_up_at_an_end_has_no_margin_there() -> None:
+    x = CENTS.copy()
+    x[:700, 0] = x[:, 0].min()
+    detector = contract(x, TABLE)
+    low, high = x[:, 0].min(), x[:, 0].max()
+    assert one(detector, np.array([low - 1, 3.0, 0.0]))[0] > 1.0
+    assert one(detector, np.array([high + 1, 3.0, 0.0]))[0] == 0.0
 
 
 def test_a_nearly_rounded_value_is_on_the_lattice() -> None:
