@@ -6,7 +6,6 @@ each of a few rows can be won.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,20 +14,24 @@ import torch
 from torch import Tensor
 
 from attacks.apgd import apgd
+from attacks.boundary import boundary
 from attacks.carlini_wagner import carlini_wagner
+from attacks.effort import MOST_ROWS, Effort, affordable
 from attacks.feasible import UNIT, Feasible
 from attacks.fgsm import fgsm
 from attacks.grid import still_adversarial
-from attacks.losses import Model, margin, value_and_gradient
+from attacks.losses import Model, margin
 from attacks.network import Network
 from attacks.passes import Passes
+from attacks.patches import patches
 from attacks.pgd import pgd
+from defenses.axes import smooth_axes
 from models.batch import Array, Batch
 
-MOST_ROWS, LEAST_ROWS = 600, 48
 _PROBED = 64  # rows whose smallest change is measured, by so many halvings and steps
 _HALVINGS, _PROBE_STEPS = 6, 10
 _WEAKEST, _STRONGEST = 0.7, 6.0  # times what wins half the rows, and what wins nearly all
+_SUREST = 1.5  # times the usual margin of honest rows
 _HALF_THE_RANGE = 0.5  # a change beyond it makes another row
 
 
@@ -39,25 +42,6 @@ class Attacked:
     name: str
     x: Array
     of: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Steps of each attack, and how many rows the costliest ones get of all."""
-
-    pgd: int
-    apgd: int
-    carlini_wagner: int
-    searches: int
-
-    @property
-    def passes(self) -> int:
-        """Gradients a row, over all attacks."""
-        return 2 + self.pgd + self.apgd + self.carlini_wagner * self.searches
-
-
-FULL = Effort(pgd=20, apgd=20, carlini_wagner=50, searches=4)
-LEAN = Effort(pgd=10, apgd=10, carlini_wagner=30, searches=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +95,17 @@ def attacked(
     y: Array,
     *,
     seed: int,
-    seconds: float,
+    quick: bool,
     tell: Callable[[str, int, int], None],
 ) -> Iterator[Attacked]:
-    """FGSM, PGD, APGD and the margin attack on rows that the model gets right, in about so many seconds.
+    """Attacks on rows that the model gets right; `y` (n,) are the classes the model gives to them.
 
-    `y` (n,) are the classes the model gives to them. Where time is short there are fewer steps, then fewer rows.
+    How many rows is counted by what the model takes to calculate: a large one has fewer steps, then fewer rows.
     """
     order = np.random.default_rng(seed).permutation(len(batch))[:MOST_ROWS]
     targets = Targets.pick(network, feasible, batch, y, order)
-    effort, n = _affordable(targets, seconds)
+    part = targets.part(slice(0, 2))
+    effort, n = affordable(part.model, part.x, quick=quick)
     low, high = strengths(targets, seed)
     chosen = targets.part(slice(0, n))
     random = np.random.default_rng(seed + 1)
@@ -142,18 +127,27 @@ def _jobs(
     def smallest(sure: bool) -> Tensor:
         with torch.no_grad():
             usual = float((-margin(model(x), y)).clamp(min=0.0).median())
-        confidence = torch.tensor(random.random(len(x)) * usual if sure else np.zeros(len(x)), dtype=x.dtype)
+        confidence = torch.tensor(_SUREST * random.random(len(x)) * usual if sure else np.zeros(len(x)), dtype=x.dtype)
         half = max(effort.searches // 2, 1)
         return carlini_wagner(
             model, x, y, bounds=UNIT, confidence=confidence, steps=effort.carlini_wagner, searches=half
         )
 
+    axes = smooth_axes(chosen.network.spec)
+    squares = [
+        (
+            "patches",
+            lambda: patches(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, axes=axes, steps=effort.patches),
+        )
+    ]
     return [
         ("fgsm", lambda: fgsm(model, x, y, epsilon=epsilon(), bounds=UNIT)),
         ("pgd", lambda: pgd(model, x, y, epsilon=epsilon(), steps=effort.pgd, bounds=UNIT, seed=seed)),
         ("apgd", lambda: apgd(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, steps=effort.apgd, loss="dlr")),
         ("carlini_wagner", lambda: smallest(sure=False)),
         ("carlini_wagner_sure", lambda: smallest(sure=True)),
+        ("boundary", lambda: boundary(model, x, y, bounds=UNIT, seed=seed, steps=effort.boundary)),
+        *(squares if axes else []),
     ]
 
 
@@ -181,18 +175,3 @@ def strengths(targets: Targets, seed: int) -> tuple[float, float]:
         return _HALF_THE_RANGE / 8.0, _HALF_THE_RANGE
     low = max(_WEAKEST * float(np.median(won)), targets.feasible.even_step or 0.0, 1e-4)
     return low, max(min(_STRONGEST * float(np.quantile(won, 0.95)), _HALF_THE_RANGE), low)
-
-
-def _affordable(targets: Targets, seconds: float) -> tuple[Effort, int]:
-    """The most thorough effort with which enough rows can be attacked in time, and how many."""
-    part = targets.part(slice(0, _PROBED))
-    value_and_gradient(part.model, part.x, part.y, margin)  # the first call sets things up
-    started = time.perf_counter()
-    value_and_gradient(part.model, part.x, part.y, margin)
-    row_s = (time.perf_counter() - started) / max(len(part.x), 1)
-    left = max(seconds - _HALVINGS * _PROBE_STEPS * _PROBED * row_s, 0.0)
-    for effort in (FULL, LEAN):
-        n = int(left / (effort.passes * row_s))
-        if n >= MOST_ROWS // 2:
-            break
-    return effort, min(max(n, LEAST_ROWS), len(targets.x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -99,7 +99,8 @@ class Reference:
 
     `examples` are for detectors that are trained on attacks; None where there are none. `effort` is for those whose
     training takes long. `gradients` makes, where some detector asks for it, the model as a differentiable function:
-    values for rows (a torch tensor) and which rows of the view they are, to logits.
+    values for rows (a torch tensor) and which rows of the view they are, to logits. `worn` has, for each kind of mild
+    wear that is no cause for suspicion, some of the rows with it.
     """
 
     view: View
@@ -109,6 +110,7 @@ class Reference:
     examples: Examples | None = None
     effort: Effort = THOROUGH
     gradients: Callable[[], Gradients] | None = None
+    worn: Mapping[str, View] = field(default_factory=dict)
 
     def differentiable(self, who: str) -> Gradients:
         """The model, to be differentiated by `who`.

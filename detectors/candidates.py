@@ -51,6 +51,7 @@ def free(spec: InputSpec) -> tuple[EvidenceSpec, ...]:
     table = _TABLE_LOOKS if spec.kind == "table" else ()
     return (
         *(InputStatisticsSpec(look=look) for look in (*looks, *table)),
+        *(InputStatisticsSpec(look=look, worn=True) for look in looks),
         *(ClassStatisticsSpec(look=look) for look in looks),
         *(DeepMahalanobisSpec(layer=layer) for layer in range(MOST_LAYERS)),
         MahalanobisSpec(),
@@ -89,7 +90,7 @@ def title(piece: EvidenceSpec) -> str:
     if isinstance(piece, FeatureSqueezingSpec | SqueezedOddsSpec) and piece.squeezers is not None:
         return f"{piece.kind}[{', '.join(squeezer.kind + _strength(squeezer) for squeezer in piece.squeezers)}]"
     look, layer = getattr(piece, "look", "all"), getattr(piece, "layer", "all")
-    kind = piece.kind if look == "all" else f"{piece.kind}-{look}"
+    kind = (piece.kind if look == "all" else f"{piece.kind}-{look}") + "-worn" * getattr(piece, "worn", False)
     return kind if layer == "all" else f"{kind}[{layer}]"
 
 

@@ -8,21 +8,22 @@ judged stack did not learn from, and on kinds of attack that it never saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from detectors.calibration import TailMap
+from detectors.envelope import MORE, Kind, envelope, with_wear
 from detectors.stacking import Scores, Stack
 from models.batch import Array
 
 SLIGHT = 0.005  # of the attacked rows: a difference that pays for nothing
+PRICE = 0.1  # of them, for sparing one kind of wear
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)  # of honest rows that costly evidence may be asked about, beside all
 WEIGHTS = (1.0, 0.2)  # of the free evidence where costly evidence looks closer
 MOST_COSTLY = 3
 _IDLE = 0.01  # of the evidence: all pieces that give less are dropped at once
-_WORN = 2.0  # times the budget may be flagged of mildly worn rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,6 @@ class Terms:
     families: tuple[tuple[int, ...], ...]
     limit: float | None = None
     spent: float = 0.0
-    spare: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def choose(scores: Scores, terms: Terms) -> Choice:
     trial = _Trial.of(scores, terms)
     free = tuple(int(i) for i in np.flatnonzero(np.array(terms.costs) == 0.0))
     calm = tuple(piece for piece in free if _calm(scores, piece, terms.budgets[0]))
-    kept, gate = _eliminated(trial, free), _eliminated(trial, calm, floored=False)
+    kept, gate = _eliminated(trial, free), _eliminated(trial, calm)
     options = [trial.judged(kept)] if kept else []
     costly: tuple[int, ...] = ()
     left = [int(i) for i in np.flatnonzero(np.array(terms.costs) > 0.0)]
@@ -90,6 +90,21 @@ def choose(scores: Scores, terms: Terms) -> Choice:
         left.remove(best)
     allowed = [option for option in options if _allowed(option, terms)] or options
     return Choice(_cheapest(allowed), _frontier(options))
+
+
+def dear(scores: Scores, terms: Terms) -> tuple[str, ...]:
+    """The kinds of wear that it costs too much to spare: so many more attacked rows would be found without."""
+    free = tuple(int(i) for i in np.flatnonzero(np.array(terms.costs) == 0.0))
+
+    def found(kinds: Sequence[str]) -> float:
+        kept = replace(scores, worn={kind: part for kind, part in scores.worn.items() if kind in kinds})
+        trial = _Trial.of(kept, replace(terms, families=()))
+        return float(trial.judged(free).found.mean())
+
+    everything = found(list(scores.worn)) if free and scores.worn else 0.0
+    return tuple(
+        kind for kind in scores.worn if found([other for other in scores.worn if other != kind]) > everything + PRICE
+    )
 
 
 def _best(options: Sequence[Option], terms: Terms) -> float:
@@ -115,11 +130,11 @@ def _frontier(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(kept)
 
 
-def _eliminated(trial: _Trial, free: tuple[int, ...], *, floored: bool = True) -> tuple[int, ...]:
+def _eliminated(trial: _Trial, free: tuple[int, ...]) -> tuple[int, ...]:
     """The smallest set on the way down from all that finds as much as the best one on it."""
     path: list[tuple[float, tuple[int, ...]]] = []
     while free:
-        path.append((trial.judged(free, floored=floored).value, free))
+        path.append((trial.judged(free).value, free))
         shares = trial.shares(free)
         least = max(float(shares.min()), _IDLE)
         free = tuple(piece for piece, share in zip(free, shares, strict=True) if share > least and len(free) > 1)
@@ -130,8 +145,8 @@ def _eliminated(trial: _Trial, free: tuple[int, ...], *, floored: bool = True) -
 def _calm(scores: Scores, piece: int, budget: float) -> bool:
     """Whether mild wear looks honest to it: a gate has no floor that would spare such rows."""
     low, high = np.quantile(scores.honest[:, piece], (budget / 2.0, 1.0 - budget / 2.0))
-    worn = scores.worn[:, piece]
-    return float(((worn < low) | (worn > high)).mean()) <= _WORN * budget
+    worn = [part[:, piece] for part in scores.worn.values()]
+    return all(float(((part < low) | (part > high)).mean()) <= MORE * budget for part in worn)
 
 
 def _shared(trial: _Trial, free: tuple[int, ...], costly: tuple[int, ...], gate: tuple[int, ...]) -> list[Option]:
@@ -156,7 +171,7 @@ class _Trial:
     @staticmethod
     def of(scores: Scores, terms: Terms) -> _Trial:
         even, odd = (
-            Scores(scores.honest[k::2], scores.worn[k::2], tuple(part[k::2] for part in scores.attacked))
+            _apart(scores, lambda part, k=k: part[k::2])  # type: ignore[misc]
             for k in (0, 1)
         )
         return _Trial(terms, ((even, odd), (odd, even)))
@@ -176,14 +191,12 @@ class _Trial:
         share: float = 1.0,
         weight: float = 1.0,
         gate: tuple[int, ...] = (),
-        *,
-        floored: bool = True,
     ) -> Option:
-        """What an option finds; see there. `floored`: below the floor of what was learned all rows tie."""
+        """What an option finds; see there."""
         terms, pieces = self.terms, free + costly
 
         def rates(without: int) -> Array:
-            folds = [self._rates(pieces, share, weight, gate, floored, fold, without) for fold in range(2)]
+            folds = [self._rates(pieces, share, weight, gate, fold, without) for fold in range(2)]
             return np.asarray(np.mean(folds, axis=0))
 
         seen = rates(-1)
@@ -192,7 +205,7 @@ class _Trial:
         if len(terms.families) > 1:
             for index, family in enumerate(terms.families):
                 unseen[:, list(family)] = rates(index)[:, 1:][:, list(family)]
-        excess = np.maximum(worn - _WORN * np.array(terms.budgets), 0.0)
+        excess = np.maximum(worn - MORE * np.array(terms.budgets), 0.0)
         value = float((found.mean(axis=1) + unseen.mean(axis=1)).mean() / 2.0 - excess.mean())
         cost = 1.0 + terms.spent + share * sum(terms.costs[piece] for piece in costly)
         return Option(free, costly, share, weight, gate, cost, found, unseen, worn, value)
@@ -203,20 +216,25 @@ class _Trial:
         share: float,
         weight: float,
         gate: tuple[int, ...],
-        floored: bool,
         fold: int,
         without: int,
     ) -> Array:
-        """(budgets, 1 + attacks) shares of worn and attacked rows below each cut; `without` a family."""
-        stack, together = self._learned(pieces, fold, without)
-        closer = [np.maximum(part, stack.floor) for part in together] if floored else together
+        """(budgets, 1 + attacks) shares below each cut, of the kind of worn rows that has most there, and of attacked
+        ones; `without` a family.
+        """
+        closer = self._learned(pieces, fold, without)[1]
+        kinds = 1 + len(self.folds[fold][1].worn)
         if share == 1.0:
-            tail = TailMap.fit(closer[0])
+            tail = TailMap.fit(*envelope(Kind(closer[0]), [with_wear(part) for part in closer[1:kinds]]))
             rows = [tail(part) for part in closer]
         else:
-            rows = _cascade(self._learned(gate, fold, without)[1], closer, share, weight)
-        cuts = np.quantile(rows[0], self.terms.budgets, method="lower")
-        return np.stack([[float((part < cut).mean()) for part in rows[1:]] for cut in cuts])
+            rows = _cascade(self._learned(gate, fold, without)[1], closer, share, weight, kinds)
+        budgets = np.array(self.terms.budgets)
+        allowed = [np.quantile(part, np.minimum(MORE * budgets, 1.0), method="lower") for part in rows[1:kinds]]
+        cuts = np.min([np.quantile(rows[0], budgets, method="lower"), *allowed], axis=0)
+        below: Array = np.array([[float((part < cut).mean()) for part in rows[1:]] for cut in cuts])
+        worst = below[:, : kinds - 1].max(axis=1, initial=0.0)
+        return np.column_stack([worst, below[:, kinds - 1 :]])
 
     def _learned(self, pieces: tuple[int, ...], fold: int, without: int) -> tuple[Stack, list[Array]]:
         """The stack of these pieces, and its logits of the other fold's honest, worn and attacked rows."""
@@ -226,24 +244,29 @@ class _Trial:
             if without >= 0:
                 left = [part for i, part in enumerate(fitted.attacked) if i not in self.terms.families[without]]
                 fitted = replace(fitted, attacked=tuple(left))
-            stack = Stack.learn(fitted, self.terms.spare)
-            self.known[key] = stack, [stack.logit(part) for part in (held.honest, held.worn, *held.attacked)]
+            stack = Stack.learn(fitted)
+            parts = (held.honest, *held.worn.values(), *held.attacked)
+            self.known[key] = stack, [stack.logit(part) for part in parts]
         return self.known[key]
 
 
-def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, weight: float) -> list[Array]:
+def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, weight: float, kinds: int) -> list[Array]:
     """The chain statistic of honest, worn and attacked rows where only the first stage's odd ones are looked at closer.
+    Honest and worn rows are the first `kinds` ones.
 
     As `detectors.calibration.Gate` has it: ties at the bound are left out.
     """
-    tail = TailMap.fit(first[0])
+    tail = TailMap.fit(*envelope(Kind(first[0]), [with_wear(part) for part in first[1:kinds]]))
     rows = [tail(part) for part in first]
     bound = np.sort(rows[0])[min(max(round(share * len(rows[0])), 1), len(rows[0]) - 1)]
     asked = [part < bound for part in rows]
     rows = [part / weight for part in rows]
     if not asked[0].any():
         return rows
-    again = TailMap.fit(closer[0][asked[0]], share=float(asked[0].mean()))
+    honest, *worn = [
+        Kind(part[mask], float(mask.mean())) for part, mask in zip(closer[:kinds], asked[:kinds], strict=True)
+    ]
+    again = TailMap.fit(*envelope(honest, [replace(kind, more=MORE) for kind in worn if kind.share > 0.0]))
     return [
         np.minimum(part, np.where(mask, again(logit), np.inf))
         for part, mask, logit in zip(rows, asked, closer, strict=True)
@@ -252,4 +275,9 @@ def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, weig
 
 def _columns(scores: Scores, pieces: tuple[int, ...]) -> Scores:
     at = list(pieces)
-    return Scores(scores.honest[:, at], scores.worn[:, at], tuple(part[:, at] for part in scores.attacked))
+    return _apart(scores, lambda part: part[:, at])
+
+
+def _apart(scores: Scores, of: Callable[[Array], Array]) -> Scores:
+    worn = {kind: of(part) for kind, part in scores.worn.items()}
+    return Scores(of(scores.honest), worn, tuple(of(part) for part in scores.attacked))

@@ -51,10 +51,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Combiner:
-    """The sum of all pieces, or where `rarest` the largest; not below `floor`: there it has nothing to say."""
+    """The sum of all pieces, or where `rarest` the largest of them."""
 
     pieces: tuple[Piece, ...]
-    floor: float
     rarest: bool
     name: str = "combiner"
 
@@ -67,7 +66,7 @@ class Combiner:
             certain |= scores >= CERTAIN
             added = piece.add(scores)
             logit = np.maximum(logit, added) if self.rarest else logit + added
-        score = np.maximum(logit, self.floor).astype(np.float32)
+        score = logit.astype(np.float32)
         score[certain] = CERTAIN
         return score
 
@@ -77,17 +76,10 @@ class Combiner:
 
 
 class CombinerSpec(DetectorSpec):
-    """`evidence` are detectors; left out, all of `detectors.candidates` that suit the input and the model.
-
-    `spare` is the share of attacked rows that may be missed, more than at 5 % of honest rows flagged, for the sake of
-    mildly worn honest ones: below a floor all rows tie. Without `floor` none do, so that a `when: suspicious` stage
-    after it can be given more rows than lie above it.
-    """
+    """`evidence` are detectors; left out, all of `detectors.candidates` that suit the input and the model."""
 
     kind: Literal["combiner"] = "combiner"
     evidence: Annotated[tuple[AnyEvidenceSpec, ...], Field(min_length=1)] | None = None
-    spare: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.01
-    floor: bool = True
 
     def fit(self, reference: Reference) -> Arrays:
         """What the pieces learn from the reference, and how much each counts, from the examples.
@@ -100,7 +92,7 @@ class CombinerSpec(DetectorSpec):
         if reference.examples is None:
             arrays = _rarest([detector.score(reference.view) for detector in detectors], list(fitted))
         else:
-            arrays = _learned(detectors, list(fitted), reference.examples, self.spare)
+            arrays = _learned(detectors, list(fitted), reference.examples)
         for index in arrays["used"].tolist():
             arrays |= {f"evidence{index}.{name}": array for name, array in fitted[index].items()}
         return arrays
@@ -115,10 +107,9 @@ class CombinerSpec(DetectorSpec):
             logit = rarity.pieces() @ arrays[f"weights{index}"]
             pieces.append(Piece(candidates[index].build(learned, spec), rarity.knots, logit))
         kept = [piece for piece in pieces if piece.moves or isinstance(piece.detector, Contract)] or pieces[:1]
-        floor = float(arrays["floor"]) if self.floor else -np.inf
         first = kept[0]
         kept[0] = Piece(first.detector, first.knots, first.logit + float(arrays["constant"]))
-        return Combiner(tuple(kept), floor, bool(arrays["rarest"]))
+        return Combiner(tuple(kept), bool(arrays["rarest"]))
 
     def notes(self, arrays: Arrays, spec: InputSpec) -> tuple[str, ...]:
         """Which pieces there are and how much of what attacks are found by comes from each."""
@@ -128,11 +119,9 @@ class CombinerSpec(DetectorSpec):
             listed = ", ".join(names)
             return (f"combiner: had no attacks to learn from; the rarest of {listed} counts",)
         parts = [f"{name} {share:.0%}" for name, share in zip(names, arrays["shares"], strict=True) if share >= 0.005]
-        found = f"combiner: finds {float(arrays['found']):.0%} of the attacked rows it learned from"
-        if not self.floor:
-            return (f"combiner: what finds attacks comes from {', '.join(parts)}", found)
-        above = f"with {float(arrays['above']):.1%} of honest ones above its floor"
-        return (f"combiner: what finds attacks comes from {', '.join(parts)}", f"{found}, {above}")
+        share = float(arrays["found"])
+        found = f"combiner: finds {share:.0%} of the attacked rows it learned from, at 5 % of honest ones"
+        return (f"combiner: what finds attacks comes from {', '.join(parts)}", found)
 
     @property
     def cost(self) -> float:
@@ -179,20 +168,20 @@ def _rarest(scores: Sequence[Array], used: Sequence[int]) -> dict[str, Array]:
     arrays: dict[str, Array] = {"used": np.array(used)}
     for index, found in zip(used, scores, strict=True):
         arrays |= Rarity.fit(found).to_arrays(f"rarity{index}.") | {f"weights{index}": np.array([1.0, 0.0, 0.0, 0.0])}
-    return arrays | {"constant": np.array(0.0), "floor": np.array(0.0), "rarest": np.array(True)}
+    return arrays | {"constant": np.array(0.0), "rarest": np.array(True)}
 
 
-def _learned(detectors: Sequence[Detector], used: Sequence[int], examples: Examples, spare: float) -> dict[str, Array]:
+def _learned(detectors: Sequence[Detector], used: Sequence[int], examples: Examples) -> dict[str, Array]:
     """What the stack of these detectors keeps; `used` are their places among the candidates."""
 
     def scores(view: View) -> Array:
         return np.stack([detector.score(view) for detector in detectors], axis=1)
 
     honest = scores(examples.honest)
-    worn = honest if examples.corrupted is None else scores(examples.corrupted)
+    worn = {kind: scores(view) for kind, view in examples.worn.items()}
     attacked = tuple(scores(view) for view in examples.attacked.values())
-    stack = Stack.learn(Scores(honest, worn, attacked), spare)
-    arrays = {name: np.array(getattr(stack, name)) for name in ("constant", "floor", "shares", "found", "above")}
+    stack = Stack.learn(Scores(honest, worn, attacked))
+    arrays = {name: np.array(getattr(stack, name)) for name in ("constant", "shares", "found")}
     arrays |= {"used": np.array([used[piece] for piece in stack.pieces]), "rarest": np.array(False)}
     for piece, rarity, weights in zip(stack.pieces, stack.rarities, stack.weights, strict=True):
         arrays |= rarity.to_arrays(f"rarity{used[piece]}.") | {f"weights{used[piece]}": weights}

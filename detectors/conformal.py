@@ -48,13 +48,16 @@ class CertainRows(BudgetError):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A row whose statistic is strictly below `value` is outside the budget: the k-th smallest of n honest ones."""
+    """A row whose statistic is strictly below `value` is outside the budget: the k-th smallest of n honest ones, or
+    less for the sake of honest rows with the wear `spared`, so that fewer are flagged than might be.
+    """
 
     value: float
     k: int
     n: int
     budget: float
     guarantee: Guarantee
+    spared: str = ""
 
     @property
     def mean_rate(self) -> float:
@@ -74,7 +77,7 @@ class Cut:
         below = np.cumsum(beta_binomial(self.k, self.n + 1 - self.k, rows))
         tail = (1.0 - CONFIDENCE) / 2.0
         low, high = np.searchsorted(below, [tail, 1.0 - tail])
-        return int(low), int(min(high, rows))
+        return 0 if self.spared else int(low), int(min(high, rows))
 
 
 def cut(statistic: Array, budget: float, guarantee: Guarantee = "average") -> Cut:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from detectors.base import View
 
@@ -13,10 +13,10 @@ class Examples:
     """All from *train* rows of the holdout, on which no detector was fitted.
 
     `honest` are those rows. `attacked` has, for each attack by name, rows that it made of some of them: on the input's
-    grid, and misclassified as they are. `corrupted` are mildly worn ones that the model still gets right; they count as
-    honest.
+    grid, and misclassified as they are. `worn` has, for each kind of mild wear, rows that kept their class; they count
+    as honest.
     """
 
     honest: View
     attacked: Mapping[str, View]
-    corrupted: View | None = None
+    worn: Mapping[str, View] = field(default_factory=dict)

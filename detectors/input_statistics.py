@@ -52,20 +52,21 @@ class InputStatistics:
 
 
 class InputStatisticsSpec(DetectorSpec):
-    """`look` picks one look; all are taken by default.
+    """`look` picks one look; all are taken by default. With `worn`, what is usual of rows with some mild wear is usual.
 
     Images and series have `noise`, `residuals` and `values`, tables `values`, `pairs` and `residuals`.
     """
 
     kind: Literal["input_statistics"] = "input_statistics"
     look: Look = "all"
+    worn: bool = False
     suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series"})
 
     def fit(self, reference: Reference) -> Arrays:
         """The statistics' usual values, and how far honest rows are from them.
 
         Raises:
-            Unsuitable: too few or too small rows, or no such look at this kind of input.
+            Unsuitable: too few or too small rows, no such look at this kind of input, or no wear to learn from.
         """
         n = len(reference.view)
         if n < _FEW:
@@ -73,7 +74,10 @@ class InputStatisticsSpec(DetectorSpec):
         order = np.random.default_rng(reference.seed).permutation(n)
         aside = int(n * _SCALED_ON)
         rows = np.sort(order[aside:]), np.sort(order[:aside])
-        fitted, distances = _FITTED[reference.spec.kind].fit(reference.view, reference.spec, *rows)
+        worn = [view for view in reference.worn.values() if len(view) >= _FEW] if self.worn else []
+        if self.worn and not worn:
+            raise Unsuitable("`worn: true`: the reference comes with no wear (see `wear` of the endpoint)")
+        fitted, distances = _FITTED[reference.spec.kind].fit(reference.view, reference.spec, *rows, worn)
         self._columns(fitted.looks)
         middle, high = np.quantile(distances, [0.5, 0.99], axis=0)
         return {**fitted.to_arrays(), "look_middle": middle, "look_high": high, "rows": np.array(n)}
@@ -84,7 +88,7 @@ class InputStatisticsSpec(DetectorSpec):
         columns = self._columns(statistics.looks)
         middle, width = arrays["look_middle"][columns], (arrays["look_high"] - arrays["look_middle"])[columns]
         per_range = np.divide(1.0, width, out=np.zeros_like(width), where=width > 1e-6)
-        name = self.kind if self.look == "all" else f"{self.kind}-{self.look}"
+        name = (self.kind if self.look == "all" else f"{self.kind}-{self.look}") + "-worn" * self.worn
         single = np.float32
         return InputStatistics(
             statistics, digest(arrays), columns, middle.astype(single), per_range.astype(single), name

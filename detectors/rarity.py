@@ -2,7 +2,8 @@
 
 Within the data it follows the ranks, beyond the 90th percentile an exponential tail (peaks over threshold, Pickands
 1975), as `detectors.calibration.TailMap` does; but it has no steps, so that gradients pass through it, and it is
-capped: beyond the cap a score is as strange as can be, so that no single piece of evidence outvotes all others.
+from `CAP` on it grows only with the logarithm of the score: no single piece of evidence outvotes all others, and
+extremes still don't tie.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from models.batch import Array, Arrays
 CAP = 10.0  # of a tail probability of e^-10 / 2
 _RANKS = 64  # knots within the data, each end
 _TAIL_SHARE = 0.1
+_DOUBLINGS, _GROWTH = 30, 0.1  # of the distance beyond the cap, and what each adds
+OUTER = _DOUBLINGS + 3  # knots from the cap on, with the one before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Rarity:
     """How rare a score this `high` is, and one this `low`, at `knots` (k,) ascending: -log(2 p) of its tail probability
     p, or 0 on the other side of the median.
 
-    Both (k,) lie in [0, CAP] and are linear between the knots, constant beyond the outermost.
+    Both (k,) are linear between the knots, constant beyond the outermost, which lie as far out as scores may go.
     """
 
     knots: Array
@@ -42,7 +45,7 @@ class Rarity:
 
     def pieces(self) -> Array:
         """(k, 4) the evidence at each knot: high end, its square, low end, its square, in units of order one."""
-        return np.stack([self.high, self.high**2 / CAP, self.low, self.low**2 / CAP], axis=1)
+        return np.stack([self.high, _square(self.high), self.low, _square(self.low)], axis=1)
 
     def to_arrays(self, prefix: str) -> dict[str, Array]:
         """What a bundle keeps."""
@@ -68,8 +71,15 @@ def _tail(s: Array) -> tuple[Array, Array]:
     excess = s[s > start] - start
     beyond = min(_rarity(len(excess), n), CAP - 1.0)  # what the tail starts with
     width = _scale(excess, s) * (CAP - beyond)
-    ends = np.array([knots[-1] + 1e-3 * width, knots[-1] + width])
-    return np.append(knots, ends), np.minimum(np.append(values, [beyond + 1e-3 * (CAP - beyond), CAP]), CAP)
+    doublings = np.arange(_DOUBLINGS + 1)
+    ends = knots[-1] + width * np.append(1e-3, 2.0**doublings)
+    grown = np.append(beyond + 1e-3 * (CAP - beyond), CAP + _GROWTH * doublings)
+    return np.append(knots, ends), np.append(np.minimum(values, CAP), grown)
+
+
+def _square(rarity: Array) -> Array:
+    """The square up to `CAP` and its tangent there, in units of `CAP`."""
+    return np.asarray(np.where(rarity <= CAP, rarity**2 / CAP, 2.0 * rarity - CAP))
 
 
 def _rarity(at_least: Array | int, n: int) -> Any:

@@ -84,7 +84,7 @@ def twin_of(detector: Detector, *, leak: float = 0.0) -> Twin:
         NoTwin: it has none.
     """
     if isinstance(detector, Combiner):
-        return combiner(detector, twin_of, leak, floored=leak == 0.0)
+        return combiner(detector, twin_of, leak)
     made = TWINS.get(type(detector))
     if made is None:
         raise NoTwin(f"{detector.name} has no differentiable twin")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attacks.passes import Passes
+from detectors.rarity import OUTER
 from models.batch import Array
 
 Twin = Callable[[Passes], Tensor]  # rows and their passes to scores (n,), differentiable
@@ -29,9 +30,10 @@ def straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
 
 
 def interpolated(x: Tensor, knots: Tensor, values: Tensor, leak: float = 0.0) -> Tensor:
-    """As `numpy.interp`, in float64. Beyond the outermost knots its slope is `leak` of the steepest one near them.
+    """As `numpy.interp`, in float64. Beyond the steepest of the `OUTER` outermost knots at either end its slope is
+    `leak` of that one at least.
 
-    A leak keeps a direction where evidence is saturated; the value is not touched by it.
+    A leak keeps a direction where evidence is saturated, or nearly; the value is not touched by it.
     """
     x = x.double()
     at = torch.searchsorted(knots, x.detach().contiguous()).clamp(1, len(knots) - 1)
@@ -40,7 +42,8 @@ def interpolated(x: Tensor, knots: Tensor, values: Tensor, leak: float = 0.0) ->
     found = values[at - 1] + share * (values[at] - values[at - 1])
     if leak:
         slopes = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])
-        above = slopes[-3:].max().clamp(min=0.0) * (x - knots[-1]).clamp(min=0.0)
-        below = (-slopes[:3]).max().clamp(min=0.0) * (knots[0] - x).clamp(min=0.0)
+        up, down = slopes[-OUTER:], -slopes[:OUTER]
+        above = up.max().clamp(min=0.0) * (x - knots[1:][-OUTER:][up.argmax()]).clamp(min=0.0)
+        below = down.max().clamp(min=0.0) * (knots[down.argmax()] - x).clamp(min=0.0)
         found = straight_through(found, found + leak * (above + below))
     return found

@@ -13,8 +13,8 @@ from detectors.base import Detector
 from detectors.combiner import Combiner
 
 
-def combiner(detector: Combiner, twin_of: Callable[[Detector], Twin], leak: float = 0.0, floored: bool = True) -> Twin:
-    """Pieces without any weight are left out. With a `leak` and without the floor it has a slope everywhere."""
+def combiner(detector: Combiner, twin_of: Callable[[Detector], Twin], leak: float = 0.0) -> Twin:
+    """Pieces without any weight are left out. With a `leak` it has a slope everywhere."""
     moving = [piece for piece in detector.pieces if piece.moves]
     still = sum(float(piece.logit[0]) for piece in detector.pieces if not piece.moves)
     parts = [(twin_of(piece.detector), torch.tensor(piece.knots), torch.tensor(piece.logit)) for piece in moving]
@@ -24,7 +24,6 @@ def combiner(detector: Combiner, twin_of: Callable[[Detector], Twin], leak: floa
         if not added:
             return torch.full((len(passes.x),), still, dtype=torch.float64)
         each = torch.stack(added, dim=1)
-        total = each.amax(dim=1).clamp(min=0.0) if detector.rarest else each.sum(dim=1) + still
-        return total.clamp(min=detector.floor) if floored else total
+        return each.amax(dim=1).clamp(min=0.0) if detector.rarest else each.sum(dim=1) + still
 
     return score

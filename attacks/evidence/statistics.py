@@ -27,8 +27,13 @@ def input_statistics(detector: InputStatistics) -> Twin:
     """Twin of `input_statistics`."""
     statistics = detector.statistics
     if isinstance(statistics, ShapeStatistics):
-        figures, distance = figures_of(statistics.figures), gaussian(statistics.gaussian)
-        return _standard(detector, lambda passes: distance(figures(passes)))
+        figures, each = figures_of(statistics.figures), [gaussian(learned) for learned in statistics.gaussians]
+
+        def nearest(passes: Passes) -> Tensor:
+            measured = figures(passes)
+            return torch.stack([distance(measured) for distance in each]).amin(dim=0)
+
+        return _standard(detector, nearest)
     table = table_distances(statistics)
     return _standard(detector, lambda passes: table(passes.x))
 

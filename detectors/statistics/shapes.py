@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,35 +65,48 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class ShapeStatistics:
-    """One distance a look, each over its own figures: all in one Gaussian would hide what a few of them tell."""
+    """One distance a look, each over its own figures: all in one Gaussian would hide what a few of them tell.
+
+    Of several `gaussians`, of rows as they are and of rows with each kind of wear, the nearest counts.
+    """
 
     figures: Figures
-    gaussian: Gaussian
+    gaussians: tuple[Gaussian, ...]
     looks: tuple[str, ...] = ("noise", "residuals", "values")
 
     @staticmethod
-    def fit(view: View, spec: InputSpec, fitted: Array, aside: Array) -> tuple[ShapeStatistics, Array]:
-        """Of the `fitted` reference rows; and the distances of the rows `aside`.
+    def fit(
+        view: View, spec: InputSpec, fitted: Array, aside: Array, worn: Sequence[View] = ()
+    ) -> tuple[ShapeStatistics, Array]:
+        """Of the `fitted` reference rows, and of each kind of `worn` ones; and the distances of the rows `aside`.
 
         Raises:
             Unsuitable: rows are too small.
         """
         figures = Figures.fit(view.x, spec)
         measured = figures.of(view)
-        gaussian = Gaussian.fit(measured[fitted], figures.sizes)
-        return ShapeStatistics(figures, gaussian), gaussian.distances(measured[aside])
+        parts = [measured[fitted], *(figures.of(rows) for rows in worn)]
+        statistics = ShapeStatistics(figures, tuple(Gaussian.fit(part, figures.sizes) for part in parts))
+        return statistics, statistics.nearest(measured[aside])
 
     def of(self, view: View) -> Array:
         """(n, 3) float32 distances."""
-        return self.gaussian.distances(self.figures.of(view))
+        return self.nearest(self.figures.of(view))
 
     def distances(self, x: Array) -> Array:
         """(n, 3) float32 of guarded rows."""
-        return self.gaussian.distances(self.figures(x))
+        return self.nearest(self.figures(x))
+
+    def nearest(self, measured: Array) -> Array:
+        """(n, 3) float32 of figures (n, figures)."""
+        found = self.gaussians[0].distances(measured)
+        for gaussian in self.gaussians[1:]:
+            np.minimum(found, gaussian.distances(measured), out=found)
+        return found
 
     def explain(self, x: Array, look: str) -> str:
         """Which figure of the row (1, ...) stands out most in this look, in words."""
-        z = self.gaussian.standard(self.figures(x))[0]
+        z = self.gaussians[0].standard(self.figures(x))[0]
         start = 0
         for known, names in self.figures.measures.looks.items():
             if known == look:
@@ -104,12 +118,19 @@ class ShapeStatistics:
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
-        return {**self.figures.to_arrays(), **self.gaussian.to_arrays()}
+        first, *others = self.gaussians
+        arrays = {**self.figures.to_arrays(), **first.to_arrays(), "gaussians": np.array(len(self.gaussians))}
+        for index, gaussian in enumerate(others, 1):
+            arrays |= {f"gaussian{index}_{name}": array for name, array in gaussian.to_arrays().items()}
+        return arrays
 
     @staticmethod
     def from_arrays(arrays: Arrays, spec: InputSpec) -> ShapeStatistics:
         """Those that `to_arrays` wrote."""
-        return ShapeStatistics(Figures.from_arrays(arrays, spec), Gaussian.from_arrays(arrays))
+        others = [f"gaussian{index}_" for index in range(1, int(arrays.get("gaussians", 1)))]
+        learned = [Gaussian.from_arrays(arrays)]
+        learned += [Gaussian.from_arrays({name: arrays[at + name] for name in Gaussian.NAMES}) for at in others]
+        return ShapeStatistics(Figures.from_arrays(arrays, spec), tuple(learned))
 
 
 def _in_parts(x: Array, size: int) -> list[Array]:

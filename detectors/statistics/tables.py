@@ -7,6 +7,7 @@ from one inverse covariance; summed as a Student t has it (Lange, Little, Taylor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +37,10 @@ class TableStatistics:
     looks: tuple[str, ...] = ("values", "pairs", "residuals")
 
     @staticmethod
-    def fit(view: View, spec: InputSpec, fitted: Array, aside: Array) -> tuple[TableStatistics, Array]:
-        """Of the `fitted` reference rows; and the distances of the rows `aside`."""
+    def fit(
+        view: View, spec: InputSpec, fitted: Array, aside: Array, worn: Sequence[View] = ()
+    ) -> tuple[TableStatistics, Array]:
+        """Of the `fitted` reference rows; and the distances of the rows `aside`. Tables have no `worn` rows."""
         statistics = TableStatistics.learn(view.x[fitted], spec)
         return statistics, statistics.distances(view.x[aside])
 

@@ -92,6 +92,7 @@ def _calibrate(
         learned.made.examples,
         allowance(settings),
         learned.reference,
+        learned.wear,
     )
     for index, stage in enumerate(fitted.stages):
         draft.add_stage(index, stage)

@@ -1,4 +1,4 @@
-"""Mild wear that honest inputs come with: light, contrast, blur, a step aside, sensor noise. None of it is an attack.
+"""Mild wear that honest inputs come with: light, contrast, blur, a step aside, sensor noise, JPEG. No attack is in it.
 
 After Hendrycks, Dietterich: Benchmarking Neural Network Robustness to Common Corruptions and Perturbations (ICLR 2019),
 at strengths below their mildest. Rows are in unit space: the range of the input is [0, 1].
@@ -6,30 +6,31 @@ at strengths below their mildest. Rows are in unit space: the range of the input
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
-from defenses.axes import smooth_axes
+from defenses.axes import channel_axis, smooth_axes
 from models.batch import Array, InputSpec
 
 Wear = Callable[[Array, np.random.Generator, tuple[int, ...]], Array]
 
-LIGHT, CONTRAST, BLUR, NOISE = 0.1, 0.25, 0.6, 0.02  # the most of each
+LIGHT, CONTRAST, BLUR, NOISE = 0.1, 0.25, 0.6, 0.025  # the most of each
+QUALITIES = (85, 96)  # of JPEG, from and below
 
 
-def corrupted(x: Array, spec: InputSpec, seed: int) -> Array:
-    """One wear of random strength for each row (n, *row shape) of an image or a series; others are left as they are."""
-    if spec.kind not in ("image", "series"):
-        return x
-    random = np.random.default_rng(seed)
-    which = random.integers(0, len(WEARS), len(x))
-    worn = x.copy()
-    for index, wear in enumerate(WEARS.values()):
-        rows = which == index
-        if rows.any():
-            worn[rows] = wear(x[rows], random, smooth_axes(spec))
-    return np.clip(worn, 0.0, 1.0)
+def worn(x: Array, spec: InputSpec, which: Mapping[str, Array], random: np.random.Generator) -> Array:
+    """Images or series (n, *row shape) with each kind of wear, of random strength, on the rows that `which` has for it.
+
+    The others are left as they are.
+    """
+    changed = x.copy()
+    for kind, rows in which.items():
+        if len(rows):
+            changed[rows] = WEARS[kind](x[rows], random, smooth_axes(spec))
+    return np.clip(changed, 0.0, 1.0)
 
 
 def light(x: Array, random: np.random.Generator, axes: tuple[int, ...]) -> Array:
@@ -68,7 +69,43 @@ def noise(x: Array, random: np.random.Generator, axes: tuple[int, ...]) -> Array
     return np.asarray(x + _each(x, random.uniform(0.0, NOISE, len(x))) * random.normal(size=x.shape))
 
 
-WEARS: dict[str, Wear] = {"light": light, "contrast": contrast, "blur": blur, "aside": aside, "noise": noise}
+def stored(x: Array, random: np.random.Generator, axes: tuple[int, ...]) -> Array:
+    """Stored once as JPEG, of a quality that differs between rows; images of one or three channels."""
+    found = np.empty(x.shape)
+    for row, quality in enumerate(random.integers(*QUALITIES, len(x))):
+        found[row] = _through_jpeg(x[row], int(quality), axes)
+    return found
+
+
+WEARS: dict[str, Wear] = {
+    "light": light,
+    "contrast": contrast,
+    "blur": blur,
+    "aside": aside,
+    "noise": noise,
+    "stored": stored,
+}
+
+
+def kinds(spec: InputSpec) -> tuple[str, ...]:
+    """The kinds of wear that this input may come with."""
+    if spec.kind not in ("image", "series"):
+        return ()
+    channel = channel_axis(spec)
+    picture = spec.kind == "image" and (1 if channel is None else spec.shape[channel - 1]) in (1, 3)
+    return tuple(kind for kind in WEARS if picture or kind != "stored")
+
+
+def _through_jpeg(row: Array, quality: int, axes: tuple[int, ...]) -> Array:
+    """One row in unit space, of which `axes` of the batch are height and width."""
+    channel = next((axis - 1 for axis in range(1, row.ndim + 1) if axis not in axes), None)
+    pixels = np.rint(255.0 * (row if channel is None else np.moveaxis(row, channel, -1))).astype(np.uint8)
+    gray = pixels.ndim == 3 and pixels.shape[-1] == 1
+    file = BytesIO()
+    Image.fromarray(pixels[..., 0] if gray else pixels).save(file, "JPEG", quality=quality)
+    loaded = np.asarray(Image.open(file), dtype=np.float64) / 255.0
+    loaded = loaded[..., None] if gray else loaded
+    return loaded if channel is None else np.moveaxis(loaded, -1, channel)
 
 
 def _each(x: Array, values: Array) -> Array:

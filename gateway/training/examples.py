@@ -16,9 +16,9 @@ import numpy as np
 from detectors.base import Reference, Unsuitable, View
 from detectors.contract import ContractSpec
 from detectors.examples import Examples
-from gateway.training.corruptions import corrupted
 from gateway.training.data import Rows
 from gateway.training.passes import Chunked, Progress, silent
+from gateway.training.wearing import Wear
 from models.backend import ModelBackend
 from models.batch import Array, Batch
 from models.errors import ModelError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from attacks.making import Attacked
     from attacks.network import Network
 
-SECONDS, QUICK_SECONDS = 120.0, 15.0
 FEW_ROWS = 10  # an attack that won fewer teaches nothing
 _RULES_ROWS = 5000
 _SAMPLE_ROWS = 16
@@ -51,13 +50,14 @@ def make(
     train: Rows,
     reference: Rows,
     *,
+    wear: Wear | None = None,
     seed: int = 0,
     quick: bool = False,
     progress: Progress = silent,
 ) -> Made:
-    """Attacks the model of a resolved `spec` on *train* rows, in about two minutes, or 15 s if `quick`.
+    """Attacks the model of a resolved `spec` on *train* rows, on fewer of them and in fewer steps if `quick`.
 
-    `reference` rows tell the range and the grid of the input.
+    `reference` rows tell the range and the grid of the input. `wear` is what honest rows may come with.
     """
     if backend.spec.kind == "tokens":
         return _none("token ids have no gradient")
@@ -78,11 +78,10 @@ def make(
     classes = _classes(chunked, train.batch)
     right = np.arange(len(classes)) if train.y is None else np.flatnonzero(classes == train.y)
     sources = Sources(network, feasible, train.batch.take(right), classes[right], chunked)
-    seconds = QUICK_SECONDS if quick else SECONDS
-    views = dict(sources.attacked(seed, seconds, progress))
+    views = dict(sources.attacked(seed, quick, progress))
     if not views:
         return _none("no attack changed the model's answer on enough rows")
-    made = Examples(View(train.batch, chunked), views, sources.worn(seed))
+    made = Examples(View(train.batch, chunked), views, {} if wear is None else sources.worn(wear, seed))
     return Made(made, (_told(made),), sources)
 
 
@@ -96,11 +95,11 @@ class Sources:
     y: Array
     backend: Chunked
 
-    def attacked(self, seed: int, seconds: float, progress: Progress) -> Iterator[tuple[str, View]]:
+    def attacked(self, seed: int, quick: bool, progress: Progress) -> Iterator[tuple[str, View]]:
         """For each attack by name, the rows that the backend itself takes for another class."""
         from attacks.making import attacked
 
-        made = attacked(self.network, self.feasible, self.batch, self.y, seed=seed, seconds=seconds, tell=progress)
+        made = attacked(self.network, self.feasible, self.batch, self.y, seed=seed, quick=quick, tell=progress)
         for attack in made:
             if (view := self.won(attack)) is not None:
                 yield attack.name, view
@@ -111,15 +110,10 @@ class Sources:
         won = np.flatnonzero(_classes(self.backend, rows) != self.y[attack.of])
         return View(rows.take(won), self.backend) if len(won) >= FEW_ROWS else None
 
-    def worn(self, seed: int) -> View | None:
-        """Rows that wear left what they were to the model."""
-        unit = self.feasible.to_unit(self.batch.x).numpy()
-        worn = corrupted(unit, self.backend.spec, seed)
-        if worn is unit:
-            return None
-        rows = self.batch.with_x(self.feasible.from_unit(worn, self.batch.x))
-        same = np.flatnonzero(_classes(self.backend, rows) == self.y)
-        return View(rows.take(same), self.backend) if len(same) >= FEW_ROWS else None
+    def worn(self, wear: Wear, seed: int) -> dict[str, View]:
+        """By kind of wear, rows that it left what they were to the model."""
+        made = wear.each(self.batch, self.backend, seed)
+        return {kind: View(rows, self.backend) for kind, rows in made.items() if len(rows) >= FEW_ROWS}
 
 
 def _none(why: str) -> Made:
@@ -128,7 +122,7 @@ def _none(why: str) -> Made:
 
 def _told(made: Examples) -> str:
     counts = ", ".join(f"{len(view)} by {name}" for name, view in made.attacked.items())
-    worn = "" if made.corrupted is None else f" and {len(made.corrupted)} of mild wear"
+    worn = f" and {sum(map(len, made.worn.values()))} of mild wear" if made.worn else ""
     return f"trained on {len(made.honest)} honest rows{worn}, and on attacks that fooled the model: {counts}"
 
 

@@ -5,6 +5,8 @@
     rank      -> tail maps and gates; then every stage is frozen, and the chain statistic a fixed function of a row
     calibrate -> the two cuts on that statistic
 
+Where honest rows may come with wear, worn copies of rank and calibrate rows stand beside them: see `held.py`.
+
 The statistic of calibrate rows comes from `gateway.chain.collect`, which also judges requests.
 """
 
@@ -27,9 +29,11 @@ from gateway.errors import OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.training.costs import Allowance, stage_shares
 from gateway.training.data import Rows
+from gateway.training.held import Held, lowered
 from gateway.training.passes import Chunked, Progress, chunks, silent
+from gateway.training.wearing import Wear
 from models.backend import ModelBackend
-from models.batch import Array, Arrays
+from models.batch import Array, Arrays, Batch
 
 Part = Literal["reference", "train", "rank", "calibrate", "check"]
 # Where rows come from. A part is asked for once, and not before it is its turn.
@@ -92,9 +96,10 @@ def fit(
     examples: Examples | None = None,
     allowance: Allowance | None = None,
     known: RememberingReference | None = None,
+    wear: Wear | None = None,
 ) -> FittedChain:
     """The calibrated chain. `examples` are for stages that learn from attacks. `known` is the reference where some
-    of it has been learned already.
+    of it has been learned already. `wear` is what honest rows may come with.
 
     Raises:
         OperatorError: a detector does not suit the model or the data, the calibrate rows can't support the budget, or
@@ -107,11 +112,15 @@ def fit(
     parts = [(stage.config, stage.detector) for stage in built]
     some = reference.view.batch.take(slice(0, FEW_ROWS))
     shares = stage_shares(parts, View(some, backend), allowance)
-    fitted = _rank(built, backend, read("rank"), budget.reject / 2.0, shares, progress)
+    rank = Held.of(read("rank").batch, wear, backend, seed)
+    fitted = _rank(built, backend, rank, budget.reject / 2.0, shares, progress)
     frozen = tuple(stage.stage for stage in fitted)
-    statistic, decided = _statistic(frozen, backend, read("calibrate"), progress)
-    flag, reject = _cuts(frozen, statistic, decided, budget)
-    return FittedChain(fitted, Policy(flag.value, reject.value, np.sort(statistic)), flag, reject)
+    held = Held.of(read("calibrate").batch, wear, backend, seed + 1)
+    statistic, decided = _statistic(frozen, backend, held.batch, progress)
+    honest = held.honest
+    flag, reject = _cuts(frozen, statistic[honest], decided[honest], budget)
+    flag, reject = (lowered(one, held, statistic) for one in (flag, reject))
+    return FittedChain(fitted, Policy(flag.value, reject.value, np.sort(statistic[honest])), flag, reject)
 
 
 def _reference(rows: Rows, backend: ModelBackend, seed: int, progress: Progress) -> RememberingReference:
@@ -143,19 +152,19 @@ def _refused(index: int, config: StageConfig, error: Exception) -> OperatorError
 def _rank(
     built: Sequence[_Built],
     backend: ModelBackend,
-    rows: Rows,
+    held: Held,
     settled: float,
     shares: Sequence[float],
     progress: Progress,
 ) -> tuple[FittedStage, ...]:
-    n = len(rows)
-    live = [_Live(View(rows.batch.take(part), backend), part) for part in chunks(n)]
+    n = len(held.batch)
+    live = [_Live(View(held.batch.take(part), backend), part) for part in chunks(n)]
     statistic = np.ones(n)
     fitted = []
     for index, stage in enumerate(built):
         progress(f"rank {stage.config.name}", index, len(built))
         try:
-            done, ran, p = _rank_one(stage, live, statistic, settled, shares[index])
+            done, ran, p = _rank_one(stage, live, held, statistic, settled, shares[index])
         except ValueError as error:
             raise _refused(index, stage.config, error) from error
         fitted.append(done)
@@ -167,16 +176,17 @@ def _rank(
 
 
 def _rank_one(
-    stage: _Built, live: Sequence[_Live], statistic: Array, settled: float, share: float
+    stage: _Built, live: Sequence[_Live], held: Held, statistic: Array, settled: float, share: float
 ) -> tuple[FittedStage, Array, Array]:
     """The frozen stage, the rows it ran on and their tail probabilities."""
-    n, notes, gate = len(statistic), stage.notes, None
+    notes, gate = stage.notes, None
     if stage.config.when == "suspicious":
-        gate = Gate.fit(statistic, share, settled)
+        gate = Gate.fit(statistic[held.honest], share, settled)
     ran, scores = _score(stage.detector, live, statistic, gate)
-    if gate is not None and len(ran) < FEW_ROWS:
-        notes = (*notes, f"its tail map rests on only {len(ran)} rank rows; a larger holdout or `share` steadies it")
-    tail = TailMap.fit(scores, share=1.0 if gate is None else len(ran) / n)
+    honest = int(np.count_nonzero(held.honest[ran]))
+    if gate is not None and honest < FEW_ROWS:
+        notes = (*notes, f"its tail map rests on only {honest} rank rows; a larger holdout or `share` steadies it")
+    tail = TailMap.fit(*held.usual(ran, scores, gated=gate is not None))
     done = FittedStage(stage.config, stage.detector, stage.arrays, tail, gate, notes)
     return done, ran, tail(scores)
 
@@ -202,12 +212,14 @@ def _without_certain(part: _Live, statistic: Array) -> _Live:
     return part if keep.all() else _Live(part.view.take(keep), part.rows[keep])
 
 
-def _statistic(stages: tuple[Stage, ...], backend: ModelBackend, rows: Rows, progress: Progress) -> tuple[Array, Array]:
+def _statistic(
+    stages: tuple[Stage, ...], backend: ModelBackend, batch: Batch, progress: Progress
+) -> tuple[Array, Array]:
     """The chain statistic of all rows, and the index of the stage it comes from, (n,) each."""
-    n = len(rows)
+    n = len(batch)
     statistic, decided = np.empty(n), np.empty(n, dtype=np.int16)
     for part in chunks(n):
-        evidence = collect(stages, View(rows.batch.take(part), backend))
+        evidence = collect(stages, View(batch.take(part), backend))
         statistic[part], decided[part] = evidence.statistic, evidence.decided
         failed = [run for run in evidence.runs if run.error is not None]
         if failed:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.calibration import TailMap
+from detectors.envelope import MORE, Kind, envelope, with_wear
 from models.batch import Array
 
 SHARE = 0.2  # of the budget, for the whole guard
@@ -21,16 +22,18 @@ _ENOUGH = 0.02  # of rows from outside: a second piece that finds no more is lef
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One piece's scores: of honest rows, of mildly worn ones, and of each kind of row from outside."""
+    """One piece's scores: of honest rows, of each kind of mildly worn ones, and of each kind of row from outside."""
 
     honest: Array
-    worn: Array
+    worn: Mapping[str, Array]
     outside: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The pieces (names), the share of each kind of row from outside that they find, and of mildly worn rows."""
+    """The pieces (names), the share of each kind of row from outside that they find, and of the kind of mildly worn
+    rows that they take for such most often.
+    """
 
     pieces: tuple[str, ...]
     found: dict[str, float]
@@ -53,18 +56,19 @@ def _value(guard: Guard, budget: float) -> float:
     found = list(guard.found.values())
     if not found:
         return 0.0
-    return (float(np.mean(found)) + min(found)) / 2.0 - max(guard.worn - budget, 0.0)
+    return (float(np.mean(found)) + min(found)) / 2.0 - max(guard.worn - MORE * budget, 0.0)
 
 
 def _guarded(looks: Mapping[str, Looked], pieces: tuple[str, ...], budget: float) -> Guard:
     cut = budget * SHARE / len(pieces)
-    worn: list[Array] = []
+    worn: dict[str, list[Array]] = {}
     outside: dict[str, list[Array]] = {}
     for piece in pieces:
         look = looks[piece]
-        tail = TailMap.fit(look.honest)
-        worn.append(tail(look.worn) < cut)
+        tail = TailMap.fit(*envelope(Kind(look.honest), [with_wear(part) for part in look.worn.values()]))
+        for kind, scores in look.worn.items():
+            worn.setdefault(kind, []).append(tail(scores) < cut)
         for kind, scores in look.outside.items():
             outside.setdefault(kind, []).append(tail(scores) < cut)
     found = {kind: float(np.any(masks, axis=0).mean()) for kind, masks in outside.items()}
-    return Guard(pieces, found, float(np.any(worn, axis=0).mean()))
+    return Guard(pieces, found, max((float(np.any(masks, axis=0).mean()) for masks in worn.values()), default=0.0))

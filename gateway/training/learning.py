@@ -16,9 +16,10 @@ from gateway.training.differentiating import gradients_of
 from gateway.training.examples import Made, make
 from gateway.training.hardening import harden
 from gateway.training.passes import Chunked, Progress
-from gateway.training.prepare import Prepared
-from gateway.training.selecting import Selection, select
+from gateway.training.prepare import Prepared, learns
+from gateway.training.selecting import Selection, select, sparing
 from gateway.training.splits import MIN_TRAIN
+from gateway.training.wearing import Wear
 from models.specs import load_model
 
 
@@ -47,6 +48,7 @@ class Learned:
     prepared: Prepared
     made: Made
     reference: RememberingReference
+    wear: Wear | None = None
     selection: Selection | None = None
 
 
@@ -72,24 +74,52 @@ def learn(
 
     Only reference and *train* rows are read. The model's path is relative to `folder`.
     """
-    reference = _reference(settings, prepared, folder, learning, progress)
+    wear = wear_of(settings, prepared)
+    reference = _reference(settings, prepared, folder, learning, progress, wear)
     if not settings.selects:
-        made = learned_from(settings, prepared, folder, learning, progress, reference)
-        return Learned(settings, prepared, made, reference)
-    made, train = _made(settings, prepared, folder, learning, progress), reference.view
+        made = learned_from(settings, prepared, folder, learning, progress, reference, wear)
+        return Learned(settings, prepared, made, reference, spared(wear, made))
+    made, train = _made(settings, prepared, folder, learning, progress, wear), reference.view
     if "train" in prepared.parts:
         train = View(prepared.read("train").batch, Chunked(prepared.backend))
     limit, spent = settings.cost, purifying(settings)
-    chosen = select(reference, train, made.examples, settings.budget, limit=limit, spent=spent, progress=progress)
+    chosen = select(
+        reference,
+        train,
+        made.examples,
+        settings.budget,
+        limit=limit,
+        spent=spent,
+        thrifty=settings.wear == "auto",
+        progress=progress,
+    )
     settings = settings.model_copy(update={"chain": chosen.stages})
+    made = replace(made, examples=chosen.examples)
+    wear = spared(wear, made)
     made = _hardened(made, settings, reference, learning, progress)
-    return Learned(settings, without_idle_layers(settings, prepared, folder), made, reference, chosen)
+    return Learned(settings, without_idle_layers(settings, prepared, folder), made, reference, wear, chosen)
+
+
+def wear_of(settings: EndpointConfig, prepared: Prepared) -> Wear | None:
+    """The wear that honest rows may come with; None where the config says none, or this kind of input knows none.
+
+    A chain of which no stage learns can't tell what sparing such rows costs: only an operator may ask for it.
+    """
+    if settings.wear == "none" or (settings.wear == "auto" and not learns(settings)):
+        return None
+    return Wear.learn(prepared.read("reference").batch, prepared.backend, settings.seed)
 
 
 def _reference(
-    settings: EndpointConfig, prepared: Prepared, folder: Path, learning: Learning, progress: Progress
+    settings: EndpointConfig,
+    prepared: Prepared,
+    folder: Path,
+    learning: Learning,
+    progress: Progress,
+    wear: Wear | None,
 ) -> RememberingReference:
     rows, spec = prepared.read("reference"), prepared.backend.spec
+    made = {} if wear is None else wear.each(rows.batch, prepared.backend, settings.seed)
     return RememberingReference(
         View(rows.batch, Chunked(prepared.backend, progress)),
         spec,
@@ -97,7 +127,15 @@ def _reference(
         settings.seed,
         effort=Effort(learning.quick, progress),
         gradients=gradients_of(prepared.spec, folder, prepared.backend, rows.batch),
+        worn={kind: View(batch, Chunked(prepared.backend)) for kind, batch in made.items()},
     )
+
+
+def spared(wear: Wear | None, made: Made) -> Wear | None:
+    """The wear with only the kinds that the examples have, where there are some."""
+    if wear is None or made.examples is None:
+        return wear
+    return replace(wear, kinds=tuple(kind for kind in wear.kinds if kind in made.examples.worn))
 
 
 def without_idle_layers(settings: EndpointConfig, prepared: Prepared, folder: Path) -> Prepared:
@@ -114,16 +152,27 @@ def learned_from(
     folder: Path,
     learning: Learning,
     progress: Progress,
-    reference: Reference,
+    reference: RememberingReference,
+    wear: Wear | None,
 ) -> Made:
     """Examples made of the *train* rows; none where no stage learns. The model's path is relative to `folder`."""
     if not any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain):
         return Made(None, ())
-    made = _made(settings, prepared, folder, learning, progress)
+    made = _made(settings, prepared, folder, learning, progress, wear)
+    if made.examples is not None and settings.wear == "auto":
+        examples, notes = sparing(reference, made.examples, settings.budget, progress)
+        made = replace(made, examples=examples, notes=(*made.notes, *notes))
     return _hardened(made, settings, reference, learning, progress)
 
 
-def _made(settings: EndpointConfig, prepared: Prepared, folder: Path, learning: Learning, progress: Progress) -> Made:
+def _made(
+    settings: EndpointConfig,
+    prepared: Prepared,
+    folder: Path,
+    learning: Learning,
+    progress: Progress,
+    wear: Wear | None,
+) -> Made:
     if "train" not in prepared.parts:
         return Made(None, (f"no attacks to learn from: the holdout is too small for {MIN_TRAIN} rows more",))
     return make(
@@ -132,6 +181,7 @@ def _made(settings: EndpointConfig, prepared: Prepared, folder: Path, learning: 
         prepared.backend,
         prepared.read("train"),
         prepared.read("reference"),
+        wear=wear,
         seed=settings.seed,
         quick=learning.quick,
         progress=progress,

@@ -7,14 +7,15 @@ evidence on every row, and where costly evidence pays, a combiner of both on the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from detectors.base import Unsuitable, View
-from detectors.choosing import Choice, Terms, choose
+from detectors.candidates import free
+from detectors.choosing import PRICE, Choice, Terms, choose, dear
 from detectors.combiner import CombinerSpec
 from detectors.contract import ContractSpec
 from detectors.evidence import EvidenceSpec
@@ -33,16 +34,22 @@ from models.batch import Array
 
 CLOSER = "closer_look"  # the stage that asks costly evidence
 _OUTSIDE_ROWS = 300
-_FAMILIES: tuple[tuple[str, ...], ...] = (("fgsm", "pgd", "apgd"), ("carlini_wagner", "carlini_wagner_sure"))
+_FAMILIES: tuple[tuple[str, ...], ...] = (
+    ("fgsm", "pgd", "apgd"),
+    ("carlini_wagner", "carlini_wagner_sure", "boundary"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen chain; `pareto` is None where there were no attacks to judge by."""
+    """The chosen chain; `pareto` is None where there were no attacks to judge by. `examples` have the wear that is
+    spared.
+    """
 
     stages: tuple[StageConfig, ...]
     pareto: Pareto | None
     notes: tuple[str, ...]
+    examples: Examples | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `chain` as a config file has it."""
@@ -58,10 +65,11 @@ def select(
     *,
     limit: float | None = None,
     spent: float = 0.0,
+    thrifty: bool = False,
     progress: Progress = silent,
 ) -> Selection:
     """The chain for this model, told from `train` rows. `limit` is the most forward passes a row, of which other
-    things than detectors take `spent`.
+    things than detectors take `spent`. `thrifty`: kinds of wear that it costs too much to spare are not spared.
 
     Raises:
         OperatorError: no evidence works on this model and these rows.
@@ -72,31 +80,60 @@ def select(
     found = tried(reference, {**_views(train, examples), **outside}, progress)
     if not found:
         raise OperatorError("chain: no evidence works on this model and these rows; list stages instead of `auto`")
-    guard = _guard(found, list(outside), budget)
-    notes = _told(guard)
+    spared, notes = examples, tuple[str, ...]()
+    if examples is not None and thrifty:
+        known = free(reference.spec)
+        spared, notes = _sparing([one for one in found if one.piece in known], examples, budget)
+    guard = _guard(found, [] if spared is None else list(spared.worn), list(outside), budget)
+    notes = (*notes, *_told(guard))
     head = _head(reference, [one for one in found if one.title in guard.pieces])
-    if examples is None:
+    if spared is None:
         return Selection((*head, StageConfig(detector=CombinerSpec(), name="combiner")), None, notes)
     with threadpool_limits(1):  # small products: threads cost more than they give
-        choice = choose(_scores(found, examples), _terms(found, examples, budget, limit, spent))
+        choice = choose(_scores(found, spared), _terms(found, spared, budget, limit, spent))
     if limit is not None and choice.taken.cost > limit:
         notes = (*notes, f"nothing keeps to {limit:g} forward passes a row")
-    pareto = Pareto.of(choice, [one.title for one in found], list(examples.attacked), limit)
-    return Selection((*head, *_combiners(found, choice)), pareto, (*pareto.notes(), *notes))
+    pareto = Pareto.of(choice, [one.title for one in found], list(spared.attacked), limit)
+    return Selection((*head, *_combiners(found, choice)), pareto, (*pareto.notes(), *notes), spared)
 
 
 def _views(train: View, examples: Examples | None) -> dict[str, View]:
     if examples is None:
         return {HONEST: train}
-    worn = examples.honest if examples.corrupted is None else examples.corrupted
-    return {HONEST: examples.honest, WORN: worn, **examples.attacked}
+    worn = {WORN + kind: view for kind, view in examples.worn.items()}
+    return {HONEST: examples.honest, **worn, **examples.attacked}
 
 
-def _guard(found: Sequence[Tried], outside: Sequence[str], budget: Budget) -> Guard:
+def sparing(
+    reference: RememberingReference, examples: Examples, budget: Budget, progress: Progress
+) -> tuple[Examples, tuple[str, ...]]:
+    """The examples with only the wear that can be spared, and what a person should know of the rest.
+
+    Told from what free evidence finds of the attacks, whichever stages the chain has.
+    """
+    found = tried(reference, _views(reference.view, examples), progress, free(reference.spec))
+    return _sparing(found, examples, budget)
+
+
+def _sparing(found: Sequence[Tried], examples: Examples, budget: Budget) -> tuple[Examples, tuple[str, ...]]:
+    cheap = [replace(one, cost=0.0) for one in found]
+    with threadpool_limits(1):
+        costly = dear(_scores(cheap, examples), _terms(cheap, examples, budget, None, 0.0))
+    if not costly:
+        return examples, ()
+    left = {kind: view for kind, view in examples.worn.items() if kind not in costly}
+    note = (
+        f"wear: {' and '.join(costly)} may be found often, as sparing such rows would hide more than {PRICE:.0%} of "
+        "the attacked ones; `wear: mild` spares them all the same"
+    )
+    return replace(examples, worn=left), (note,)
+
+
+def _guard(found: Sequence[Tried], worn: Sequence[str], outside: Sequence[str], budget: Budget) -> Guard:
     looks = {
         one.title: Looked(
             one.scores[HONEST],
-            one.scores.get(WORN, one.scores[HONEST]),
+            {kind: one.scores[WORN + kind] for kind in worn},
             {kind.removeprefix("outside:"): one.scores[kind] for kind in outside},
         )
         for one in found
@@ -136,7 +173,7 @@ def _combiners(found: Sequence[Tried], choice: Choice) -> tuple[StageConfig, ...
     if not costly or taken.share == 1.0:
         return (StageConfig(detector=both, name="combiner"),)
     return (
-        StageConfig(detector=CombinerSpec(evidence=gate, floor=False), name="combiner", weight=taken.weight),
+        StageConfig(detector=CombinerSpec(evidence=gate), name="combiner", weight=taken.weight),
         StageConfig(
             detector=CombinerSpec(evidence=(*free, *costly)),
             name=CLOSER,
@@ -150,7 +187,8 @@ def _scores(found: Sequence[Tried], examples: Examples) -> Scores:
     def stacked(kind: str) -> Array:
         return np.stack([one.scores[kind] for one in found], axis=1)
 
-    return Scores(stacked(HONEST), stacked(WORN), tuple(stacked(name) for name in examples.attacked))
+    worn = {kind: stacked(WORN + kind) for kind in examples.worn}
+    return Scores(stacked(HONEST), worn, tuple(stacked(name) for name in examples.attacked))
 
 
 def _terms(found: Sequence[Tried], examples: Examples, budget: Budget, limit: float | None, spent: float) -> Terms:
@@ -163,5 +201,4 @@ def _terms(found: Sequence[Tried], examples: Examples, budget: Budget, limit: fl
         families=(*(family for family in known if family), *others),
         limit=limit,
         spent=spent,
-        spare=CombinerSpec().spare,
     )

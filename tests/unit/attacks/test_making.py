@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from attacks.effort import LEAST_ROWS, QUICK, Effort, operations
 from attacks.feasible import UNIT, Feasible
 from attacks.grid import still_adversarial
-from attacks.making import LEAST_ROWS, Targets, attacked, smallest_epsilon
+from attacks.making import Targets, attacked, smallest_epsilon
 from attacks.network import Network
 from attacks.pgd import pgd
 from detectors.contract import ContractSpec
@@ -44,7 +47,10 @@ def test_the_smallest_epsilon_wins_and_a_smaller_one_does_not(tmp_path: Path) ->
     assert 1 / 16 <= np.median(smallest[np.isfinite(smallest)]) <= 0.3
 
 
-def test_where_time_is_short_fewer_rows_are_attacked_and_all_is_told(tmp_path: Path) -> None:
+def test_a_model_that_takes_long_has_fewer_rows_attacked_and_all_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attacks.effort.QUICK", replace(QUICK, operations=1.0))
     network, feasible, y = prepared(tmp_path)
     told: list[tuple[str, int, int]] = []
     rows = tiny.image().rows
@@ -52,9 +58,19 @@ def test_where_time_is_short_fewer_rows_are_attacked_and_all_is_told(tmp_path: P
     def tell(what: str, done: int, of: int) -> None:
         told.append((what, done, of))
 
-    for attack in attacked(network, feasible, rows, y, seed=0, seconds=0.0, tell=tell):
+    for attack in attacked(network, feasible, rows, y, seed=0, quick=True, tell=tell):
         assert len(attack.x) == len(attack.of) == LEAST_ROWS
         assert attack.x.shape[1:] == rows.x.shape[1:]
         assert (attack.x != rows.x[attack.of]).any()
-    assert told[0] == ("attack fgsm", 0, 5)
-    assert told[-1] == ("attack", 5, 5)
+    assert told[0] == ("attack fgsm", 0, 7)
+    assert told[-1] == ("attack", 7, 7)
+
+
+def test_work_is_counted_the_same_whatever_the_machine_does(tmp_path: Path) -> None:
+    network, feasible, y = prepared(tmp_path)
+    targets = Targets.pick(network, feasible, tiny.image().rows, y, np.arange(4))
+    counted = operations(targets.model, targets.x)
+    assert counted == operations(targets.part(slice(0, 2)).model, targets.x[:2]) > 0.0
+    effort = Effort(pgd=1, apgd=1, carlini_wagner=1, searches=1, boundary=1, patches=2, operations=20.0 * 100 * 1e7)
+    assert effort.passes == 20.0
+    assert effort.rows(1e7) == 100

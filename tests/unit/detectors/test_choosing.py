@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.choosing import SLIGHT, Choice, Terms, choose
+from detectors.choosing import SLIGHT, Choice, Terms, choose, dear
 from detectors.stacking import Scores
 from models.batch import Array
 
@@ -28,7 +28,7 @@ def rows(seed: int, shift: tuple[float, ...], n: int = 300) -> Array:
 def scores(odd: float = 2.0) -> Scores:
     """The second attack is a little odd by free evidence too, so that a gate can let it in."""
     honest, worn = rows(0, (0, 0, 0, 0, 0), 800), rows(1, (0, 0, 0, 0, 0))
-    return Scores(honest, worn, (rows(2, (6, 0, 0, 0, 0)), rows(3, (odd, 0, 0, 6, 6))))
+    return Scores(honest, {"blur": worn}, (rows(2, (6, 0, 0, 0, 0)), rows(3, (odd, 0, 0, 6, 6))))
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,19 @@ def test_all_rows_are_asked_where_the_free_evidence_singles_out_none() -> None:
 
 def test_evidence_that_flags_mild_wear_is_not_worth_it() -> None:
     made = scores()
-    shifted = made.worn.copy()
+    shifted = made.worn["blur"].copy()
     shifted[:, 3] += 6.0
-    taken = choose(replace(made, worn=shifted), TERMS).taken
+    taken = choose(replace(made, worn={"blur": shifted}), TERMS).taken
     assert 3 not in taken.costly
+
+
+def test_wear_that_hides_attacks_is_dear_and_other_wear_is_not() -> None:
+    made = scores()
+    noisy = made.worn["blur"].copy()
+    noisy[:, 0] += 6.0
+    kinds = {"blur": made.worn["blur"], "noise": noisy}
+    assert dear(replace(made, worn=kinds), TERMS) == ("noise",)
+    assert dear(made, TERMS) == dear(replace(made, worn={}), TERMS) == ()
 
 
 def test_free_evidence_alone_costs_nothing() -> None:
@@ -95,7 +104,11 @@ def test_free_evidence_alone_costs_nothing() -> None:
 @given(st.permutations(range(len(COSTS))))
 def test_the_order_of_the_pieces_does_not_matter(order: list[int]) -> None:
     made = scores()
-    shuffled = Scores(made.honest[:, order], made.worn[:, order], tuple(part[:, order] for part in made.attacked))
+    shuffled = Scores(
+        made.honest[:, order],
+        {kind: part[:, order] for kind, part in made.worn.items()},
+        tuple(part[:, order] for part in made.attacked),
+    )
     taken = choose(shuffled, replace(TERMS, costs=tuple(COSTS[i] for i in order), limit=1.2)).taken
     plain = choose(made, replace(TERMS, limit=1.2)).taken
     assert {order[piece] for piece in taken.free} == set(plain.free)

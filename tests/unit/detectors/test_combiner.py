@@ -35,7 +35,7 @@ def learned() -> Reference:
     case = tiny.image()
     x = case.rows.x[:100]
     attacks = {f"step-{epsilon}": attacked(x, epsilon) for epsilon in (0.1, 0.3)}
-    return replace(case.reference, examples=Examples(view(x), attacks, view(np.clip(x * 0.97, 0.0, 1.0))))
+    return replace(case.reference, examples=Examples(view(x), attacks, {"light": view(np.clip(x * 0.97, 0.0, 1.0))}))
 
 
 def attacked(x: Array, epsilon: float) -> View:
@@ -69,7 +69,7 @@ def test_keeps_the_laws_when_it_has_learned(spec: CombinerSpec) -> None:
 
 
 def test_finds_what_its_best_piece_finds() -> None:
-    combined = built(CombinerSpec(evidence=PIECES, spare=0.0), learned())
+    combined = built(CombinerSpec(evidence=PIECES), learned())
     alone = [piece.build(piece.fit(learned()), learned().spec) for piece in PIECES]
     assert found(combined, 0.05) >= max(found(detector, 0.05) for detector in alone) - 0.05
 
@@ -81,17 +81,12 @@ def test_no_rarer_score_makes_a_row_less_suspicious() -> None:
         assert (np.diff(piece.logit[: middle + 1]) <= 1e-9).all()
 
 
-def test_rows_below_the_floor_tie_and_worn_ones_are_among_them() -> None:
+def test_honest_rows_hardly_tie_so_that_a_budget_can_be_used() -> None:
     reference = learned()
-    combined = built(CombinerSpec(evidence=PIECES, spare=0.2), reference)
+    combined = built(CombinerSpec(evidence=PIECES), reference)
     assert reference.examples is not None
-    assert reference.examples.corrupted is not None
     honest = combined.score(reference.examples.honest)
-    worn = combined.score(reference.examples.corrupted)
-    assert (honest == np.float32(combined.floor)).mean() >= 0.9
-    strict = built(CombinerSpec(evidence=PIECES, spare=0.0), reference)
-    assert combined.floor >= strict.floor
-    assert (worn > combined.floor).mean() <= (strict.score(reference.examples.corrupted) > strict.floor).mean()
+    assert len(np.unique(honest)) > 0.9 * len(honest)
 
 
 def test_what_breaks_a_contract_for_certain_stays_certain() -> None:
@@ -105,7 +100,7 @@ def test_contributions_add_up_to_the_score() -> None:
     rows = attacked(tiny.image().rows.x, 0.2)
     parts = combined.contributions(rows)
     assert set(parts) == {piece.detector.name for piece in combined.pieces}
-    total = np.maximum(np.sum(list(parts.values()), axis=0), combined.floor)
+    total = np.sum(list(parts.values()), axis=0)
     np.testing.assert_allclose(combined.score(rows), total, rtol=1e-6)
 
 

@@ -18,13 +18,13 @@ DRAWS: dict[str, Array] = {
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_is_monotone_bounded_and_read_back_as_written(draw: str) -> None:
+def test_is_monotone_and_read_back_as_written(draw: str) -> None:
     rarity = Rarity.fit(DRAWS[draw])
     assert (np.diff(rarity.knots) > 0.0).all()
     assert (np.diff(rarity.high) >= -1e-9).all()
     assert (np.diff(rarity.low) <= 1e-9).all()
-    assert rarity.high.max() == pytest.approx(CAP)
-    assert rarity.low.max() == pytest.approx(CAP)
+    assert CAP < rarity.high.max() < 1.5 * CAP
+    assert CAP < rarity.low.max() < 1.5 * CAP
     assert min(rarity.high.min(), rarity.low.min()) >= -1e-12
     back = Rarity.from_arrays(rarity.to_arrays("a."), "a.")
     assert np.array_equal(back.pieces(), rarity.pieces())
@@ -51,3 +51,10 @@ def test_the_ends_do_not_overlap() -> None:
     rarity = Rarity.fit(DRAWS["normal"])
     assert (np.minimum(rarity.high, rarity.low) < 0.1).all()
     assert np.interp(0.0, rarity.knots, rarity.high + rarity.low) < 0.1
+
+
+def test_extremes_do_not_tie_and_no_extreme_outvotes_all() -> None:
+    rarity = Rarity.fit(DRAWS["normal"])
+    far = np.interp([50.0, 500.0, 5000.0], rarity.knots, rarity.high)
+    assert (np.diff(far) > 0.1).all()
+    assert far.max() < 1.2 * CAP

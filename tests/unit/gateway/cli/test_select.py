@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attacks import making
+from attacks.effort import LEAN
 from detectors.class_statistics import ClassStatisticsSpec
 from detectors.mahalanobis import MahalanobisSpec
 from detectors.margin import MarginSpec
@@ -23,7 +24,7 @@ GIVEN = ("init", "--model", "digits.onnx", "--reference", "train.npz", "--holdou
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pieces to try, in the same way, and fewer rows to attack."""
-    monkeypatch.setattr(making, "_affordable", lambda targets, seconds: (making.LEAN, 60))
+    monkeypatch.setattr(making, "affordable", lambda model, x, quick: (LEAN, 60))
     pieces = (ClassStatisticsSpec(look="values"), MahalanobisSpec(), MarginSpec())
     monkeypatch.setattr(trying, "everything", lambda spec: pieces)
 

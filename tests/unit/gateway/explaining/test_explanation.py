@@ -23,7 +23,7 @@ def test_pieces_and_a_constant_are_the_score() -> None:
     knots = [np.quantile(score, [0.5, 1.0]) for score in scores]
     first, second = np.array([0.0, 2.0]) + CONSTANT, np.array([0.0, 5.0])  # as a combiner keeps its constant
     pieces = tuple(Piece(*parts) for parts in zip(detectors, knots, (first, second), strict=True))
-    combiner = Combiner(pieces, floor=CONSTANT - 1.0, rarest=False)
+    combiner = Combiner(pieces, rarest=False)
     for row in range(20):
         view = View(case.rows.take(slice(row, row + 1)), case.net)
         found = _pieces(combiner, view)

@@ -10,11 +10,15 @@ import pytest
 from onnx import helper
 
 from detectors.examples import Examples
+from gateway.training.corruptions import WEARS
 from gateway.training.data import Rows
 from gateway.training.examples import Made, make
+from gateway.training.wearing import Wear
 from models.batch import Batch
 from models.specs import ModelSpec, OnnxSpec, load_model, resolve
 from tests import digits
+
+ATTACKS = {"fgsm", "pgd", "apgd", "carlini_wagner", "carlini_wagner_sure", "boundary", "patches"}
 
 
 def project(folder: Path) -> tuple[ModelSpec, Rows, Rows]:
@@ -27,13 +31,15 @@ def project(folder: Path) -> tuple[ModelSpec, Rows, Rows]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, ModelSpec]:
     spec, train, reference = project(tmp_path_factory.mktemp("digits"))
-    return make(spec, None, load_model(spec), train, reference, quick=True), spec
+    backend = load_model(spec)
+    wear = Wear.learn(reference.batch, backend, 0)
+    return make(spec, None, backend, train, reference, wear=wear, quick=True), spec
 
 
 def test_every_attack_fools_the_backend_on_the_grid(made: tuple[Made, ModelSpec]) -> None:
     found, spec = made
     assert isinstance(found.examples, Examples)
-    assert set(found.examples.attacked) == {"fgsm", "pgd", "apgd", "carlini_wagner", "carlini_wagner_sure"}
+    assert set(found.examples.attacked) == ATTACKS
     honest = found.examples.honest
     for view in found.examples.attacked.values():
         assert view.x.dtype == honest.x.dtype
@@ -54,8 +60,9 @@ def gap(logits: object) -> float:
 def test_wear_leaves_the_class_and_the_notes_say_how_many(made: tuple[Made, ModelSpec]) -> None:
     found, _ = made
     assert found.examples is not None
-    assert found.examples.corrupted is not None
-    assert len(found.examples.corrupted) > 200
+    assert set(found.examples.worn) <= set(WEARS)
+    assert len(found.examples.worn) >= 3
+    assert min(map(len, found.examples.worn.values())) > 200
     (note,) = found.notes
     assert note.startswith("trained on 300 honest rows and ")
     assert f"{len(found.examples.attacked['pgd'])} by pgd" in note

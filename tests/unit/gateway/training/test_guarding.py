@@ -43,7 +43,7 @@ def look(noise: float, inverted: float, worn: float = 0.0) -> Looked:
     def rows(shift: float, seed: int) -> Array:
         return np.random.default_rng(seed).normal(size=400) + shift
 
-    return Looked(rows(0, 0), rows(worn, 1), {"noise": rows(noise, 2), "inverted": rows(inverted, 3)})
+    return Looked(rows(0, 0), {"blur": rows(worn, 1)}, {"noise": rows(noise, 2), "inverted": rows(inverted, 3)})
 
 
 def test_evidence_that_finds_all_kinds_is_the_guard() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from attacks import making
+from attacks.effort import LEAN
 from defenses.bit_depth import BitDepthSpec
 from detectors.feature_squeezing import FeatureSqueezingSpec
 from detectors.input_statistics import InputStatisticsSpec
@@ -20,7 +21,7 @@ from gateway.config import Config
 from gateway.configfile import read
 from gateway.configfile.writing import write_chain
 from gateway.errors import BundleError, OperatorError
-from gateway.training import trying
+from gateway.training import selecting, trying
 from gateway.training.bundle import Draft
 from gateway.training.calibrate import calibrate
 from gateway.training.fitting import Part
@@ -57,10 +58,11 @@ PIECES = (
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    """Fewer pieces to try, in the same way; and as much is attacked however busy the machine is."""
+    """Fewer pieces to try, in the same way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making, "_affordable", lambda targets, seconds: (making.LEAN, ATTACKED))
+        patch.setattr(making, "affordable", lambda model, x, quick: (LEAN, ATTACKED))
         patch.setattr(trying, "everything", lambda spec: PIECES)
+        patch.setattr(selecting, "free", lambda spec: PIECES[:3])
         yield
 
 
