@@ -160,7 +160,7 @@ HEAD = (
 AUTO = (
     "    # calibrate attacks the model, tries all evidence on that and keeps what pays; `--write` lists it here.",
     "    chain: auto",
-    "    # cost: 1.3                 # at most so many forward passes a row, on average over honest rows",
+    "    cost: 1.3                   # at most so many forward passes a row, on average over honest rows",
 )
 ANSWERS = (
     "    mode: enforce               # shadow: only watch, and let everything through",

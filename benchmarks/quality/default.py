@@ -34,9 +34,6 @@ def default(subject: Subject, quick: bool) -> Default:
     folder = _folder(subject, "default")
     files = ("--reference", str(subject.reference), "--holdout", str(subject.holdout))
     _watchgate(folder, "init", "--model", str(subject.trained.onnx), *files, "--name", subject.name)
-    config = folder / CONFIG
-    if subject.cost is not None:
-        config.write_text(config.read_text().replace("    chain:", f"    cost: {subject.cost}\n    chain:"))
     return _calibrated(subject, folder, "--write", *["--quick"] * quick)
 
 
