@@ -12,7 +12,7 @@ Kind = Literal["counter", "gauge", "histogram", "summary"]
 LABELS: Mapping[str, str] = {
     "endpoint": "an endpoint of the config",
     "status": "an HTTP status that the gateway answers with: at most 12",
-    "reason": "a kind of refusal: at most 10",
+    "reason": "a kind of refusal: at most 9",
     "action": "`allow`, `flag` or `reject`",
     "stage": "a stage of the endpoint's chain; `none` where no stage spoke",
     "kind": "`kept` or `clean` for observations; for drift the kind of test: at most 4",
@@ -63,7 +63,7 @@ FAMILIES: tuple[Family, ...] = (
         "counter",
         ("endpoint", "reason"),
         "requests",
-        "Requests refused, malformed and overloaded ones included; `Rejected` are the chain's.",
+        "Requests refused without a verdict: malformed, marked, unknown or too many.",
     ),
     Family("watchgate_rows_total", "counter", _BY_ACTION, "rows", "Rows judged, by what was done with them."),
     Family(

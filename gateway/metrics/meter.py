@@ -57,7 +57,7 @@ class Meter:
     def __init__(self, endpoint: str, stages: Sequence[str] = ()) -> None:
         self.endpoint = endpoint
         self.statuses: Counter[int] = Counter({200: 0, 403: 0, 503: 0})
-        self.refusals: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter(BadRequest=0, Unavailable=0)
         self.dropped: Counter[str] = Counter(kept=0, clean=0)
         self.actions = [0, 0, 0]
         self.shadowed = [0, 0, 0]

@@ -1,7 +1,7 @@
 """Names of spans and attributes: the HTTP semantic conventions (stable ones), and ours under `watchgate.`.
 
 Lists named `watchgate.row.*` and `watchgate.stage.scores|p_values` run in parallel: one value a row of
-`watchgate.row.index`. NaN stands for "did not run".
+`watchgate.row.index`. NaN stands for "did not run". The kind of a span is OpenInference's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ USER_AGENT = user_agent_attributes.USER_AGENT_ORIGINAL
 ERROR_TYPE = error_attributes.ERROR_TYPE
 BODY_BYTES = "http.request.body.size"  # in development upstream, and widely used
 
+SPAN_KIND = "openinference.span.kind"  # OpenInference's, which Phoenix sorts and filters by
+GUARD_KIND = "GUARDRAIL"
+STAGE_KIND = "EVALUATOR"
+
 SERVICE_NAME = service_attributes.SERVICE_NAME
 SERVICE_VERSION = service_attributes.SERVICE_VERSION
 SERVICE_INSTANCE = service_attributes.SERVICE_INSTANCE_ID
@@ -45,7 +49,7 @@ PRINCIPAL = "watchgate.principal"
 REQUEST_ID = "watchgate.request.id"
 CALLER_TRACE = "watchgate.caller.trace_id"
 INPUT_DIGEST = "watchgate.input.sha256"
-ROWS = "watchgate.rows"
+ROWS = "watchgate.rows.total"  # no name is also the beginning of others: receivers that nest by dots would lose one
 ROWS_FLAGGED = "watchgate.rows.flagged"
 ROWS_REJECTED = "watchgate.rows.rejected"
 ROWS_RUN = "watchgate.rows.run"  # rows sent through the model, all passes together

@@ -87,6 +87,7 @@ def spans_of(record: Record, sender: Resource) -> list[ReadableSpan]:
 
 def _root_attributes(record: Record) -> Mapping[str, AttributeValue | None]:
     return {
+        names.SPAN_KIND: names.GUARD_KIND,
         names.METHOD: "POST",
         names.ROUTE: record.route,
         names.URL_PATH: record.route.replace("{model}", record.endpoint),
@@ -138,6 +139,7 @@ def _row_attributes(rows: Sequence[RowEvidence]) -> Mapping[str, AttributeValue 
 
 def _stage_attributes(stage: StageEvidence, record: Record, *, decided: bool) -> Mapping[str, AttributeValue | None]:
     return {
+        names.SPAN_KIND: names.STAGE_KIND,
         names.STAGE_NAME: stage.name,
         names.ENDPOINT: record.endpoint,
         names.ROW_INDEX: [row.row for row in record.row_evidence],

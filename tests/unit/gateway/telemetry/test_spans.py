@@ -36,6 +36,7 @@ def test_attributes_follow_the_conventions() -> None:
     root, brightness, _ = spans_of(record, SENDER)
     assert root.attributes is not None
     expected = {
+        "openinference.span.kind": "GUARDRAIL",
         "http.request.method": "POST",
         "http.route": "/v2/models/digits/infer",
         "http.response.status_code": 403,
@@ -52,6 +53,7 @@ def test_attributes_follow_the_conventions() -> None:
     assert brightness.attributes is not None
     assert brightness.attributes[names.STAGE_SCORES] == list(record.stages[0].scores)
     assert brightness.attributes[names.STAGE_DECIDED] is True
+    assert brightness.attributes["openinference.span.kind"] == "EVALUATOR"
     assert brightness.attributes[names.STAGE_REJECT_SCORE] == record.stages[0].reject_score
 
 
@@ -111,6 +113,15 @@ def test_the_path_names_the_model() -> None:
 
 def test_who_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SENDER.attributes["service.name"] == "test"
-    assert resource("a").attributes["service.instance.id"] != resource("a").attributes["service.instance.id"]
+    assert resource("a").attributes["service.instance.id"] == SENDER.attributes["service.instance.id"]
     monkeypatch.setenv("OTEL_SERVICE_NAME", "from-env")
     assert resource(None).attributes["service.name"] == "from-env"
+
+
+def test_no_attributes_name_is_the_beginning_of_others() -> None:
+    """Receivers that nest attributes by the dots in their names would lose one of them."""
+    record = describe(observe(np.concatenate([odd(1), wild(1)]), traceparent=NOT_SAMPLED)).record
+    for span in spans_of(record, SENDER):
+        told = list(span.attributes or {})
+        assert len(told) > 8
+        assert [(a, b) for a in told for b in told if b.startswith(f"{a}.")] == []

@@ -1,0 +1,228 @@
+"""Traces where people already look: a thousand requests to the real gateway, 37 of them stopped, and the filter that
+docs/inspect.md gives finds those 37 in a real Arize Phoenix and in a real MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+
+from gateway.configfile import read
+from gateway.training.loading import load_endpoints
+from gateway.verdict import Action
+from models.batch import Array, Batch
+from tests import digits
+from tests.backends import environment, post, running
+from tests.e2e.test_own_model import ENVIRONMENT, free_port, run, serving
+from tests.wired import tensor
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+INFER = "/v2/models/digits/infer"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "inspect.md"
+REQUESTS, FLAGGED, REJECTED = 1000, 25, 12
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Ids of the requests, by what was done with them."""
+
+    allowed: set[str]
+    flagged: set[str]
+    rejected: set[str]
+
+    @property
+    def stopped(self) -> set[str]:
+        return self.flagged | self.rejected
+
+
+def documented(backend: str) -> str:
+    """The filter that the page gives for what was flagged or rejected."""
+    section = DOCUMENT.read_text(encoding="utf-8").split(f"### {backend}\n")[1].split("\n#")[0]
+    found = re.search(r"```text\n(.+)\n```", section)
+    assert found is not None
+    return found[1]
+
+
+def configure(folder: Path, url: str, **telemetry: Any) -> None:
+    endpoint = {
+        "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
+        "reference": "train.npz",
+        "holdout": "test.npz",
+        "budget": {"flag": 0.1, "reject": 0.01},
+        "wear": "none",
+        "chain": [{"kind": "contract"}, {"kind": "mahalanobis"}],
+    }
+    document = {"endpoints": {"digits": endpoint}, "telemetry": {"otlp": url, **telemetry}}
+    (folder / "watchgate.yaml").write_text(yaml.safe_dump(document))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("backends")
+    digits.write(found)
+    configure(found, "http://127.0.0.1:9")
+    ran = run(found, "calibrate", "--quick")
+    assert ran.returncode == 0, ran.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def x(folder: Path) -> Array:
+    """A thousand rows in random order, of which the chain flags and rejects exactly as many as stated."""
+    honest: Array = np.load(folder / "test.npz")["x"]
+    chain = load_endpoints(read(folder / "watchgate.yaml"))["digits"].chain
+    actions = chain.run(Batch(honest)).verdicts.actions
+    allowed, flagged = (honest[actions == int(action)] for action in (Action.ALLOW, Action.FLAG))
+    assert len(flagged) >= FLAGGED
+    kept = np.resize(np.arange(len(allowed)), REQUESTS - FLAGGED - REJECTED)
+    rejected = allowed[:REJECTED] + np.float32(0.01)  # no scan has such gray levels
+    order = np.random.default_rng(0).permutation(REQUESTS)
+    rows: Array = np.concatenate([allowed[kept], flagged[:FLAGGED], rejected])[order]
+    return rows
+
+
+@contextmanager
+def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        for name, value in variables.items():
+            patch.setitem(ENVIRONMENT, name, value)
+        yield
+
+
+def send(folder: Path, x: Array) -> Sent:
+    """Every row as a request of its own; the gateway has sent its traces when this comes back."""
+    sent = Sent(set(), set(), set())
+    port = free_port()
+    with serving(folder, port), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        for row in x:
+            answer = client.post(INFER, json={"inputs": [tensor(row[None].tolist(), (1, *row.shape))]})
+            told = [each["data"] for each in answer.json().get("outputs", ()) if each["name"] == "verdict"]
+            kind = sent.rejected if answer.status_code == 403 else sent.flagged if told else sent.allowed
+            kind.add(answer.headers["x-watchgate-id"])
+    assert (len(sent.flagged), len(sent.rejected)) == (FLAGGED, REJECTED)
+    return sent
+
+
+SPANS = """query($project: ID!, $filter: String, $after: String) { node(id: $project) { ... on Project {
+  spans(first: 1000, after: $after, filterCondition: $filter) {
+    pageInfo { hasNextPage endCursor }
+    edges { node { name spanKind attributes context { traceId } } }
+  }
+} } }"""
+
+
+class Phoenix:
+    """What its pages ask its server for."""
+
+    def __init__(self, url: str, project: str) -> None:
+        self._url = url + "/graphql"
+        found = post(self._url, {"query": "{ projects(first: 100) { edges { node { id name } } } }"})
+        named = {edge["node"]["name"]: edge["node"]["id"] for edge in found["data"]["projects"]["edges"]}
+        self._project = named[project]
+
+    def spans(self, condition: str) -> list[Any]:
+        found: list[Any] = []
+        after = None
+        while True:
+            variables = {"project": self._project, "filter": condition, "after": after}
+            answer = post(self._url, {"query": SPANS, "variables": variables})
+            assert "errors" not in answer, answer
+            page = answer["data"]["node"]["spans"]
+            found += [edge["node"] for edge in page["edges"]]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+            after = page["pageInfo"]["endCursor"]
+
+    def traces(self, condition: str) -> list[str]:
+        return sorted(span["context"]["traceId"] for span in self.spans(condition))
+
+
+def test_phoenix_finds_what_was_stopped(
+    folder: Path, x: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = environment("phoenix")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    own = {
+        "PHOENIX_HOST": "127.0.0.1",
+        "PHOENIX_PORT": str(port),
+        "PHOENIX_GRPC_PORT": str(free_port()),
+        "PHOENIX_WORKING_DIR": str(tmp_path),
+        "PHOENIX_TELEMETRY_ENABLED": "false",
+    }
+    with running([str(programs / "phoenix"), "serve"], f"{url}/healthz", tmp_path, own):
+        sent = {}
+        for project, telemetry in (("everything", {"sample_clean": 1.0}), ("default-share", {})):
+            configure(folder, url, **telemetry)
+            with settings(monkeypatch, OTEL_RESOURCE_ATTRIBUTES=f"openinference.project.name={project}"):
+                sent[project] = send(folder, x)
+        everything, usual = (Phoenix(url, project) for project in sent)
+        stopped = documented("Arize Phoenix")
+        assert everything.traces(stopped) == sorted(sent["everything"].stopped)
+        assert usual.traces(stopped) == sorted(sent["default-share"].stopped)
+        assert len(everything.traces("parent_id is None")) == REQUESTS
+        clean = set(usual.traces("parent_id is None")) - sent["default-share"].stopped
+        assert clean <= sent["default-share"].allowed
+        assert len(clean) < 40  # a hundredth of 963
+        by_attributes(everything, sent["everything"])
+
+
+def by_attributes(seen: Phoenix, sent: Sent) -> None:
+    """What else a person would search for."""
+    guarded = "attributes['watchgate']"
+    assert seen.traces(f"{guarded}['decided_by'] == 'contract'") == sorted(sent.rejected)
+    assert seen.traces(f"{guarded}['rows']['flagged'] > 0") == sorted(sent.flagged)
+    assert len(seen.traces(f"{guarded}['endpoint'] == 'digits' and span_kind == 'GUARDRAIL'")) == REQUESTS
+    assert len(seen.traces(f"{guarded}['stage']['name'] == 'contract'")) == REQUESTS
+    assert seen.traces("attributes['http']['response']['status_code'] == 403") == sorted(sent.rejected)
+    [span] = [
+        span for span in seen.spans(documented("Arize Phoenix")) if span["context"]["traceId"] == min(sent.rejected)
+    ]
+    assert (span["name"], span["spanKind"]) == ("watchgate.infer", "guardrail")
+    facts = json.loads(span["attributes"])["watchgate"]
+    assert facts["rows"] == {"total": 1, "flagged": 0, "rejected": 1, "run": 0}
+    assert facts["row"]["verdict"] == ["reject"]
+
+
+def test_mlflow_finds_what_was_stopped(folder: Path, x: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = environment("mlflow")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
+    own = {
+        "PATH": f"{programs}:{ENVIRONMENT['PATH']}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with running([str(programs / "mlflow"), "server", *options, *store], f"{url}/health", tmp_path, own):
+        made = post(f"{url}/api/2.0/mlflow/experiments/create", {"name": "digits"})["experiment_id"]
+        configure(folder, url, sample_clean=1.0)
+        with settings(monkeypatch, OTEL_EXPORTER_OTLP_HEADERS=f"x-mlflow-experiment-id={made}"):
+            sent = send(folder, x)
+        assert found(url, made, documented("MLflow")) == sorted(sent.stopped)
+        assert found(url, made, "span.attributes.watchgate.decided_by RLIKE '^contract$'") == sorted(sent.rejected)
+        assert len(found(url, made, "")) == REQUESTS
+
+
+def found(url: str, experiment: str, condition: str) -> list[str]:
+    """Trace ids, page by page."""
+    where = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}]
+    asked = {"locations": where, "filter": condition, "max_results": 500}
+    ids: list[str] = []
+    while True:
+        answer = post(f"{url}/api/3.0/mlflow/traces/search", asked)
+        ids += [trace["trace_id"].removeprefix("tr-") for trace in answer.get("traces", ())]
+        if not answer.get("next_page_token"):
+            return sorted(ids)
+        asked["page_token"] = answer["next_page_token"]
