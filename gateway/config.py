@@ -192,7 +192,8 @@ class Capture(Strict):
     max_requests: Annotated[int, Field(gt=0)] = 100_000
     max_bytes: Annotated[int, Field(gt=0)] = 2**30
     max_age_days: Annotated[float, Field(gt=0)] = 30.0
-    principal_share: Share = 0.1  # of `max_bytes` and `max_requests` that one principal may fill
+    principal_share: Share = 0.1  # of `max_bytes`, `max_requests` and `traffic_rows` that one principal may fill
+    traffic_rows: Annotated[int, Field(ge=0, le=1_000_000)] = 0  # of each endpoint, for `calibrate --from-traffic`
 
 
 class StateConfig(Strict):

@@ -30,6 +30,9 @@ def calibrate(
     cost: Annotated[
         float | None, typer.Option(min=1.0, help="At most so many forward passes a row, instead of the config's.")
     ] = None,
+    from_traffic: Annotated[
+        bool, typer.Option("--from-traffic", help="Only set the thresholds anew, on kept rows of production.")
+    ] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the chosen stages into the config.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -40,13 +43,20 @@ def calibrate(
     from gateway.errors import OperatorError
     from gateway.training.calibrate import calibrate as run
     from gateway.training.learning import Learning
+    from gateway.training.recutting import recut
 
-    settings = read(config, need_files=True)
+    settings = read(config, need_files=not from_traffic)
     unknown = [name for name in endpoint or () if name not in settings.endpoints]
     if unknown:
         raise OperatorError(f"--endpoint: expected one of {', '.join(settings.endpoints)}, found {unknown[0]!r}")
+    if from_traffic and (harden or select or write or cost is not None):
+        raise OperatorError("--from-traffic: sets thresholds and nothing else: leave --harden, --select and --cost out")
     reports = []
     for name in endpoint or settings.endpoints:
+        if from_traffic:
+            with progress_bar(name) as tell:
+                reports.append(recut(settings, name, tell))
+            continue
         saw = _saw_training(name, trained, asked=settings.endpoints[name].holdout is None)
         with progress_bar(name) as tell:
             learning = Learning(quick, harden, select, cost, write)

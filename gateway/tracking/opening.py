@@ -11,6 +11,7 @@ from gateway.endpoint import Endpoint
 from gateway.errors import OperatorError
 from gateway.state.shared.opening import open_shared
 from gateway.state.store import StoreError
+from gateway.state.traffic import TrafficFile
 from gateway.tracking.driftevaluator import DriftEvaluator
 from gateway.tracking.driftflusher import DriftFlusher
 from gateway.tracking.driftrows import Watched
@@ -24,6 +25,7 @@ from gateway.tracking.partner import Partner
 from gateway.tracking.remembering import open_asking, open_queries
 from gateway.tracking.storeclock import StoreClock
 from gateway.tracking.tracker import Tracker
+from gateway.tracking.traffic import TrafficWatcher
 from gateway.tracking.watcher import Watcher
 
 _log = logging.getLogger("watchgate")
@@ -45,6 +47,11 @@ def open_tracker(config: Config, endpoints: Mapping[str, Endpoint], workers: int
     measuring = [] if asking is None else [asking]
     watchers: list[Watcher] = [*([] if queries is None else [queries]), *measuring, *foreign]
     partners: list[Partner] = [*measuring, *foreign]
+    capture = config.state.capture
+    if capture.traffic_rows:
+        rows, keep_s = capture.traffic_rows, capture.max_age_days * 86_400.0
+        path, share = config.state.path, capture.principal_share
+        watchers.append(TrafficWatcher(list(endpoints), rows, share, keep_s, lambda: TrafficFile.open(path)))
     if drift or feeding(endpoints):
         announcer = open_alerts(config)
     if drift:

@@ -38,6 +38,11 @@ def load_endpoints(config: Config) -> dict[str, Endpoint]:
     return {name: _load(name, endpoint, config) for name, endpoint in config.endpoints.items()}
 
 
+def load_endpoint(config: Config, name: str) -> Endpoint:
+    """One endpoint of the config, as `load_endpoints` does."""
+    return _load(name, config.endpoints[name], config)
+
+
 def calibrated_part(endpoint: EndpointConfig, base: Path) -> dict[str, Any]:
     """What of the config `calibrate` used, as plain values; paths are relative to `base`."""
     dumped = endpoint.model_dump(mode="json")
