@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import driftscene
 from benchmarks.browser import SCHEMES, Page, browsing, found
 
 PHONE = (390, 844)
@@ -83,6 +84,7 @@ def main() -> None:
         finally:
             demo.send_signal(signal.SIGINT)
             demo.wait(60)
+    driftscene.draw(program, options.out)
 
 
 async def take(program: str, base: str, config: Path, out: Path) -> None:

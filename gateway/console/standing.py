@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detectors.drift.encoder import TOGETHER
 from gateway.cli.since import iso, local
 from gateway.tracking.driftreading import farthest_first
 from gateway.tracking.driftreport import DriftStatus
@@ -36,10 +37,10 @@ class Standing:
         """Which series drift, the farthest first."""
         if self.status is None:
             return ""
-        names = [one.name for one in farthest_first(self.status.series) if one.drifted]
+        names = [one.name for one in farthest_first(self.status.series) if one.drifted and one.name != TOGETHER]
         more = len(names) - _NAMED
         text = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-        return f"since {self.since} the rows differ from the held-out ones in {text or 'series that are none any more'}"
+        return f"since {self.since} the rows differ from the held-out ones in {text or 'how features go together'}"
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

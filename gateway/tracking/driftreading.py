@@ -15,6 +15,7 @@ from detectors.drift.sums import Sums
 from gateway.state.shared.opening import open_shared
 from gateway.state.shared.store import SharedStore
 from gateway.state.shared.tables import SHARED
+from gateway.tracking.driftevaluation import HISTORY_S
 from gateway.tracking.driftreport import (
     DriftAlarm,
     DriftStatus,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
 
 MOST = 10_000  # statuses of a history that are read
+_DECODED = 720  # statuses that a course is made of, but for alarms: more than a picture has points
 _AT_ONCE = 1000
 
 
@@ -93,14 +95,22 @@ def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus |
 
 
 def read_history(store: SharedStore, endpoint: str, bundle: str, since_s: float = 0.0) -> tuple[DriftStatus, ...]:
-    """Evaluations since then, the oldest first.
+    """Evaluations since then, the oldest first; of very many every so-manieth, and all in which something alarmed.
 
     Raises:
         StoreError: the store can't be read now.
     """
-    kept = store.values(history_prefix(endpoint), f"{int(since_s):012d}", MOST)
-    mine = (value for name, value in kept.items() if name.endswith(f"/{bundle}"))
-    found = (msgspec.json.decode(value, type=DriftStatus) for value in mine)
+    start = history_prefix(endpoint)
+    kept = store.values(start, f"{int(since_s):012d}", MOST)
+    mine = sorted((name.removeprefix(start), value) for name, value in kept.items() if name.endswith(f"/{bundle}"))
+    step = -(-len(mine) // _DECODED)
+    last = len(mine) - 1
+    chosen = [
+        value
+        for index, (name, value) in enumerate(mine)
+        if index % step == 0 or index == last or int(name.split("/")[0]) % HISTORY_S
+    ]
+    found = (msgspec.json.decode(value, type=DriftStatus) for value in chosen)
     return tuple(sorted(found, key=lambda one: one.at_s))
 
 

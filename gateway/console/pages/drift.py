@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from detectors.drift.describe import Description, describe
+from detectors.drift.encoder import TOGETHER
 from detectors.drift.monitor import Monitor
 from detectors.drift.state import Window
 from gateway.console.accuracy import accuracy_plot, read_accuracy
@@ -118,7 +119,8 @@ def _series(seen: Seen, asked: Asked, now_s: float) -> dict[str, Any]:
     """The series by rank, and all there is of the chosen one: else of the farthest."""
     status, start_s = seen.drift.status, now_s - RANGES_S[asked.range]
     ranked = () if status is None else farthest_first(status.series)
-    chosen = next((one for one in ranked if one.name == asked.series), ranked[0] if ranked else None)
+    chosen = next((one for one in ranked if one.name == asked.series), None)
+    chosen = chosen or next((one for one in ranked if one.name != TOGETHER), None)
     drawn = courses(seen.drift)
     counts = None if seen.window is None else seen.window.sums.counts
     bins: Sequence[Bin] = ()
