@@ -125,7 +125,7 @@ def flushed(name: str, store: SharedStore, sent: Sequence[Array]) -> dict[str, A
     """The whole of a flush, as a replica makes it, into one bucket after another."""
     taken = []
     for sequence, vector in enumerate(sent, 1):
-        flush = Flush(f"r{len(sent)}", sequence, {(f"m/{len(vector)}/{int(vector[0])}", sequence // 20): vector})
+        flush = Flush(name, sequence, {(name, sequence // 20): vector})
         started = time.perf_counter()
         store.add(flush)
         taken.append(time.perf_counter() - started)
