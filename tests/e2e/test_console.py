@@ -101,7 +101,7 @@ async def visit(program: str, port: int, url: str) -> str:
         await page.open(f"{url}/requests")
         assert await page.run("document.querySelectorAll('.list tbody tr').length") == 0
         attack(port, 0)
-        await until(page, "document.querySelectorAll('.list tbody tr').length === 1", within_s=2.5)
+        await until(page, "document.querySelectorAll('.list tbody tr').length === 1", within_s=2.0)
         await page.follow("document.querySelector('.list tbody a').click()")
         assert await page.run("document.querySelector('.stages .decided b').textContent")
         assert await page.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
@@ -111,7 +111,7 @@ async def visit(program: str, port: int, url: str) -> str:
         await page.follow("document.querySelector('button[value=attack]').click()")
         assert await page.run("document.querySelector('#mark .mark').textContent") == "attack"
         here = str(await page.run("location.pathname"))
-        for path in ("/", "/requests", here, "/calibration/digits"):
+        for path in ("/", "/requests", "/requests?together=principal", here, "/calibration/digits", "/principals"):
             for scheme in SCHEMES:
                 await page.look(scheme)
                 await page.open(url + path)

@@ -72,7 +72,19 @@ def test_pages_follow_one_another(client: Visitor, source: Source, records: list
 
 
 def test_hostile_text_shows_as_text(client: Visitor, records: list[Record]) -> None:
-    for path in ("/requests", f"/requests/{records[3].id}", "/", "/requests?principal=<script>alert(1)</script>"):
+    for path in (
+        "/",
+        "/requests",
+        "/requests/rows?together=<script>alert(1)</script>",
+        "/requests?together=principal",
+        "/requests?together=digest",
+        f"/requests/{records[3].id}",
+        "/requests?principal=<script>alert(1)</script>",
+        "/principals",
+        "/principals?q=<script>alert(1)</script>&age='\"",
+        "/drift?endpoint=<script>alert(1)</script>",
+        "/calibration/<script>alert(1)</script>",
+    ):
         page = client.get(path).text
         assert "<script>alert" not in page
         assert "\x1b" not in page
