@@ -44,9 +44,8 @@ def holdout(project: Project) -> Array:
 def served(config: Config, x: Array, callers: int = 20, first: str = "caller") -> list[Seen]:
     """The rows as a gateway keeps them, one request each."""
     endpoint = load_endpoint(config, "digits")
-    watcher = TrafficWatcher(
-        ["digits"], 2000, 0.1, 1e6, lambda: TrafficFile.open(config.state.path), crc32(first.encode())
-    )
+    seed = crc32(first.encode())
+    watcher = TrafficWatcher(["digits"], 2000, 0.1, 1e6, lambda: TrafficFile.open(config.state.path), seed)
     seen = []
     for row, each in enumerate(x):
         judged = endpoint.chain.run(Batch(each[None]))
@@ -117,7 +116,7 @@ def test_attacks_and_marked_principals_are_left_out(project: Project) -> None:
     assert cleaned.stages[0].info.reject_score == pytest.approx(calm.stages[0].info.reject_score, rel=1e-6)
 
 
-def test_too_few_rows_are_refused_with_how_many_would_do(project: Project, tmp_path: Path) -> None:
+def test_too_few_rows_are_refused_with_how_many_would_do(project: Project) -> None:
     config = config_of(project)
     calibrate(config, "digits")
     with pytest.raises(OperatorError, match=r"have `state.capture.traffic_rows` keep some, found no file"):
