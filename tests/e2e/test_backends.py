@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Iterator[None
 
 
 def send(folder: Path, x: Array) -> Sent:
-    """Every row as a request of its own; the gateway has sent its traces when this comes back."""
+    """Every row as a request of its own; the gateway has sent its traces when this comes back, and lost none."""
     sent = Sent(set(), set(), set())
     port = free_port()
     with serving(folder, port), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
@@ -109,8 +110,24 @@ def send(folder: Path, x: Array) -> Sent:
             told = [each["data"] for each in answer.json().get("outputs", ()) if each["name"] == "verdict"]
             kind = sent.rejected if answer.status_code == 403 else sent.flagged if told else sent.allowed
             kind.add(answer.headers["x-watchgate-id"])
+        arrived(client)
     assert (len(sent.flagged), len(sent.rejected)) == (FLAGGED, REJECTED)
     return sent
+
+
+def arrived(client: httpx.Client) -> None:
+    """Waits until all that the gateway has kept is with the receiver."""
+    deadline = time.monotonic() + 600
+    while True:
+        page = client.get("/metrics").text
+        told = {name: float(value) for name, value in re.findall(r"^(watchgate_\S+) (\S+)$", page, re.MULTILINE)}
+        observed = [told[f'watchgate_recorder_observations_total{{lane="{lane}",outcome="{outcome}"}}']
+                    for lane in ("verdicts", "clean") for outcome in ("whole", "bare")]  # fmt: skip
+        if told['watchgate_export_requests_total{outcome="exported"}'] >= sum(observed):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert told['watchgate_export_requests_total{outcome="lost"}'] == 0
 
 
 SPANS = """query($project: ID!, $filter: String, $after: String) { node(id: $project) { ... on Project {
@@ -180,7 +197,8 @@ def test_phoenix_finds_what_was_stopped(
 def by_attributes(seen: Phoenix, sent: Sent) -> None:
     """What else a person would search for."""
     guarded = "attributes['watchgate']"
-    assert seen.traces(f"{guarded}['decided_by'] == 'contract'") == sorted(sent.rejected)
+    rejected = f"{guarded}['verdict'] == 'reject'"
+    assert seen.traces(f"{guarded}['decided_by'] == 'contract' and {rejected}") == sorted(sent.rejected)
     assert seen.traces(f"{guarded}['rows']['flagged'] > 0") == sorted(sent.flagged)
     assert len(seen.traces(f"{guarded}['endpoint'] == 'digits' and span_kind == 'GUARDRAIL'")) == REQUESTS
     assert len(seen.traces(f"{guarded}['stage']['name'] == 'contract'")) == REQUESTS
@@ -211,7 +229,7 @@ def test_mlflow_finds_what_was_stopped(folder: Path, x: Array, tmp_path: Path, m
         with settings(monkeypatch, OTEL_EXPORTER_OTLP_HEADERS=f"x-mlflow-experiment-id={made}"):
             sent = send(folder, x)
         assert found(url, made, documented("MLflow")) == sorted(sent.stopped)
-        assert found(url, made, "span.attributes.watchgate.decided_by RLIKE '^contract$'") == sorted(sent.rejected)
+        assert found(url, made, "span.attributes.watchgate.verdict RLIKE '^reject$'") == sorted(sent.rejected)
         assert len(found(url, made, "")) == REQUESTS
 
 
