@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from attacks.apgd import apgd
+from attacks.attacked import Attacked
 from attacks.boundary import boundary
 from attacks.carlini_wagner import carlini_wagner
 from attacks.effort import MOST_ROWS, Effort, affordable
@@ -33,15 +34,6 @@ _HALVINGS, _PROBE_STEPS = 6, 10
 _WEAKEST, _STRONGEST = 0.7, 6.0  # times what wins half the rows, and what wins nearly all
 _SUREST = 1.5  # times the usual margin of honest rows
 _HALF_THE_RANGE = 0.5  # a change beyond it makes another row
-
-
-@dataclass(frozen=True, slots=True)
-class Attacked:
-    """Rows (m, *row shape) that an attack made of the rows `of` (m,), ready to be sent. Not all need be adversarial."""
-
-    name: str
-    x: Array
-    of: Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from attacks.scored.grid import Grid
-from attacks.scored.making import Attacked, attacked
+from attacks.scored.making import attacked
 
-__all__ = ["Attacked", "Grid", "attacked"]
+__all__ = ["Grid", "attacked"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attacks.attacked import Attacked
 from attacks.scored.coordinates import coordinates
 from attacks.scored.grid import Grid
 from attacks.scored.search import Ask, margin, nearer
@@ -24,15 +25,6 @@ _PROBED, _PROBE_QUERIES = 32, 40
 _LADDER = 2.0 ** -np.arange(7.0, 0.0, -1.0)  # changes that are tried to see what is enough, up to half the range
 _WEAKEST, _STRONGEST = 0.7, 4.0  # times what wins half the rows, and what wins nearly all
 _HALVINGS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Attacked:
-    """Rows (m, *row shape) that an attack made of the rows `of` (m,), ready to be sent. Not all need be adversarial."""
-
-    name: str
-    x: Array
-    of: Array
 
 
 @dataclass(frozen=True, slots=True)
