@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from detectors.drift.monitor import Monitor
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.shared.store import Flush
+from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus, accuracy_name, wilson
 from gateway.tracking.announcing import Announcer
 from gateway.tracking.driftevaluator import DriftEvaluator
 from gateway.tracking.driftreading import read_status
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.driftreport import DriftStatus, SeriesStatus
 from gateway.tracking.driftrows import Watched
 from gateway.tracking.storeclock import StoreClock
+from gateway.tracking.trackerreport import TrackerStatus, tracker_name
 from models.batch import Bounds, InputSpec
 from tests.drifting import monitor, rows
 
@@ -69,3 +73,45 @@ class Evaluated:
         store.close()
         assert status is not None
         return status
+
+
+def label(state: Path) -> AccuracyStatus:
+    """What labels say of an endpoint whose model has become worse."""
+    now_s = time.time()
+    points = tuple(
+        AccuracyPoint(now_s - 600 + 60 * n, now_s - 540 + 60 * n, 50, 46 - n, *wilson(46 - n, 50)) for n in range(9)
+    )
+    error = SeriesStatus("error", "shape", 6.5, 4.0, 0.3, 200, True, now_s - 300.0)
+    labels, correct = sum(one.labels for one in points), sum(one.correct for one in points)
+    accuracy, interval = correct / labels, wilson(correct, labels)
+    status = AccuracyStatus(
+        "digits",
+        VERSION,
+        now_s,
+        labels,
+        correct,
+        labels,
+        accuracy,
+        *interval,
+        0.95,
+        True,
+        now_s - 300.0,
+        (error,),
+        points,
+    )
+    _keep(state, accuracy_name("digits", VERSION), status)
+    return status
+
+
+def track(state: Path, error: str | None = None) -> TrackerStatus:
+    """What somebody else's detector, named `mmd`, says."""
+    series = SeriesStatus("mmd", "p-value", 2.5, 1.3, 0.0, 200, False, None)
+    status = TrackerStatus("digits", VERSION, "mmd", "MMDDrift", time.time(), 400, series, (0.003,), error)
+    _keep(state, tracker_name("digits", VERSION, "mmd"), status)
+    return status
+
+
+def _keep(state: Path, name: str, document: msgspec.Struct) -> None:
+    store = SqliteShared.open(state)
+    assert store.swap(name, 0, msgspec.json.encode(document))
+    store.close()

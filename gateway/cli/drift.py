@@ -13,11 +13,13 @@ from gateway.cli.output import AsJson, ConfigFile, note, print_json
 if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.tracking.driftreading import Drift
-    from gateway.tracking.driftreport import DriftStatus, SeriesStatus
+    from gateway.tracking.driftreport import SeriesStatus
 
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw every series over time into this file (.png); needs matplotlib.")
 ]
+
+_ACCURACY = ("accuracy", "low", "high", "expected", "window", "labels", "correct", "drifted")
 
 
 def drift(
@@ -36,7 +38,7 @@ def drift(
         _check(plot)
     found = _found(settings, named, since)
     if as_json:
-        print_json({"endpoints": {one.endpoint: _document(one.status) for one in found}})
+        print_json({"endpoints": {one.endpoint: _document(one) for one in found}})
     elif not found:
         note("no endpoint is watched for drift: add `drift: {}` to it, and run `watchgate calibrate`")
     else:
@@ -50,12 +52,13 @@ def drift(
 
 def _named(settings: Config, endpoint: str | None) -> list[str]:
     from gateway.errors import OperatorError
+    from gateway.tracking.driftreading import watched
 
-    watched = [name for name, each in settings.endpoints.items() if each.drift is not None]
+    names = [name for name, each in settings.endpoints.items() if watched(each)]
     if endpoint is None:
-        return watched
-    if endpoint not in watched:
-        known = ", ".join(watched) or "none has it"
+        return names
+    if endpoint not in names:
+        known = ", ".join(names) or "none has it"
         raise OperatorError(f"--endpoint: expected one with `drift` ({known}), found {endpoint!r}")
     return [endpoint]
 
@@ -71,26 +74,33 @@ def _found(settings: Config, named: list[str], since: str) -> list[Drift]:
     try:
         with shared_if_any(settings) as store:
             return [
-                Drift(name, None) if store is None or bundle is None else read_drift(store, name, bundle, since_s)
+                Drift(name)
+                if store is None or bundle is None
+                else read_drift(store, name, bundle, settings.endpoints[name], since_s)
                 for name, bundle in bundles.items()
             ]
     except StoreError as error:
         raise OperatorError(f"state: what replicas share can't be read now: {error}") from None
 
 
-def _document(status: DriftStatus | None) -> dict[str, Any]:
-    from gateway.tracking.driftreading import farthest_first
+def _document(found: Drift) -> dict[str, Any]:
+    import msgspec
 
-    if status is None:
-        return {"drifted": False, "since": None, "series": [], "at": None, "bundle": None, "rows": 0, "late_rows": 0}
+    status, accuracy = found.status, found.accuracy
+    told = None if accuracy is None else msgspec.structs.asdict(accuracy)
     return {
-        "drifted": status.drifted,
-        "since": _moment(status.since_s),
-        "series": [_row(one) for one in farthest_first(status.series)],
-        "at": _moment(status.at_s),
-        "bundle": status.bundle,
-        "rows": status.rows,
-        "late_rows": status.late_rows,
+        "drifted": found.drifted,
+        "since": _moment(found.since_s),
+        "series": [_row(one) for one in found.series],
+        "at": None if status is None else _moment(status.at_s),
+        "bundle": None if status is None else status.bundle,
+        "rows": 0 if status is None else status.rows,
+        "late_rows": 0 if status is None else status.late_rows,
+        "accuracy": None if told is None else {name: told[name] for name in _ACCURACY},
+        "trackers": [
+            {"name": one.tracker, "detector": one.detector, "p_values": one.p_values, "error": one.error}
+            for one in found.trackers
+        ],
     }
 
 

@@ -8,35 +8,54 @@ from rich.text import Text
 
 from gateway.cli.since import local
 from gateway.cli.tracepages import safe
-from gateway.tracking.driftreading import Drift, farthest_first
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.accuracyreport import AccuracyStatus
+from gateway.tracking.driftreading import Drift
 
 
 def show(found: Drift) -> None:
     """One endpoint: a line that says how it stands, and a table of its series, the farthest first."""
     console = Console(highlight=False, markup=False, emoji=False)
+    console.print(f"{found.endpoint}: {standing(found)}", soft_wrap=True)
+    if found.accuracy is not None:
+        console.print(f"  {_right(found.accuracy)}", soft_wrap=True)
+    for tracker in found.trackers:
+        if tracker.error is not None:
+            console.print(f"  tracker {tracker.tracker}: {safe(tracker.error)}", soft_wrap=True)
+    if found.series:
+        console.print(_table(found))
+
+
+def standing(found: Drift) -> str:
+    """One sentence: whether it drifts, since when, and on how many rows that rests."""
+    if not found.series and found.status is None:
+        return "nothing was evaluated yet: too few rows came"
+    says = "not drifted" if found.since_s is None else f"drifted since {_clock(found.since_s)}"
     status = found.status
     if status is None:
-        console.print(f"{found.endpoint}: nothing was evaluated yet: too few rows came", soft_wrap=True)
-        return
-    console.print(f"{found.endpoint}: {standing(status)}", soft_wrap=True)
+        return says
+    late = f"; {status.late_rows:,} rows came too late" if status.late_rows else ""
+    return f"{says}; {status.rows:,} rows evaluated, the last at {_clock(status.at_s)}{late}"
+
+
+def _right(accuracy: AccuracyStatus) -> str:
+    if accuracy.accuracy is None:
+        return f"accuracy: not known yet, {accuracy.labels:,} labels came"
+    calibrated = "" if accuracy.expected is None else f"; {accuracy.expected:.1%} at calibrate"
+    interval = f"95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}"
+    return f"accuracy {accuracy.accuracy:.1%} of the newest {accuracy.window:,} labels ({interval}){calibrated}"
+
+
+def _table(found: Drift) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("series", "drifted since", "kind"):
         table.add_column(name)
     for name in ("statistic", "threshold", "psi", "rows"):
         table.add_column(name, justify="right")
-    for one in farthest_first(status.series):
+    for one in found.series:
         numbers = (f"{one.statistic:.3g}", f"{one.threshold:.3g}", f"{one.psi:.2g}", f"{one.rows}")
-        cells = (safe(one.name), "" if one.since_s is None else _clock(one.since_s), one.kind, *numbers)
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
-
-
-def standing(status: DriftStatus) -> str:
-    """One sentence: whether it drifts, since when, and on how many rows that rests."""
-    says = "not drifted" if status.since_s is None else f"drifted since {_clock(status.since_s)}"
-    late = f"; {status.late_rows:,} rows came too late" if status.late_rows else ""
-    return f"{says}; {status.rows:,} rows evaluated, the last at {_clock(status.at_s)}{late}"
+        since = _clock(one.since_s) if one.drifted and one.since_s is not None else ""
+        table.add_row(*(Text(cell) for cell in (safe(one.name), since, one.kind, *numbers)))
+    return table
 
 
 def _clock(seconds: float) -> str:

@@ -78,8 +78,8 @@ def _tell(one: Overview) -> None:
     drift = one.facts.drift
     if drift.drifted:
         typer.echo(f"  drift: {safe(drift.sentence)}; `watchgate drift` tells how far")
-    elif drift.status is not None:
-        typer.echo(f"  no drift in {drift.status.rows:,} rows")
+    elif drift.drift.series:
+        typer.echo("  no drift" + (f" in {drift.status.rows:,} rows" if drift.status is not None else ""))
     elif drift.watched:
         typer.echo(f"  drift: {safe(drift.trouble or 'nothing was evaluated yet')}")
 

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-import msgspec
 from markupsafe import Markup
 
 from gateway.console.svg import el, line, picture
 from gateway.console.timeline import Frame
-from gateway.state.shared.store import SharedStore
-from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus, accuracy_name
+from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus
 
 _WIDTH, _HEIGHT = 460.0, 170.0
-
-
-def read_accuracy(store: SharedStore, endpoint: str, bundle: str) -> AccuracyStatus | None:
-    """What labels say of an endpoint with this bundle; None where none came.
-
-    Raises:
-        StoreError: the store can't be read now.
-    """
-    kept = store.load(accuracy_name(endpoint, bundle))
-    return None if kept is None else msgspec.json.decode(kept.value, type=AccuracyStatus)
 
 
 def accuracy_plot(found: AccuracyStatus) -> Markup | None:
@@ -49,8 +36,3 @@ def _band(frame: Frame, point: AccuracyPoint) -> Markup:
 
 def _middle(point: AccuracyPoint) -> float:
     return (point.since_s + point.until_s) / 2.0
-
-
-def drifted_labels(found: AccuracyStatus) -> Sequence[str]:
-    """Which of the label series drift."""
-    return [one.name for one in found.series if one.drifted]

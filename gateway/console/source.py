@@ -19,7 +19,7 @@ from gateway.metrics.tally import total
 from gateway.state.shared.store import SharedStore
 from gateway.state.sqlite import FILE, SqliteStore
 from gateway.state.store import StoreError
-from gateway.tracking.driftreading import bundle_of, read_status, shared_if_any
+from gateway.tracking.driftreading import Drift, bundle_of, read_standing, shared_if_any, watched
 
 _METRICS_S = 0.5  # pages that are made at once share one reading of the metrics files
 
@@ -81,28 +81,30 @@ class Source:
         with shared_if_any(self.config) as store:
             yield store
 
-    def monitor(self, endpoint: str) -> tuple[str, Monitor] | None:
-        """The bundle's version and its drift monitor, as it lies on disk now; None where it has none."""
+    def monitor(self, endpoint: str) -> tuple[str | None, Monitor | None]:
+        """The bundle's version and its drift monitor, as they lie on disk now; None where there is none."""
         version = bundle_of(self.config, endpoint)
         if version is None:
-            return None
+            return None, None
         with self._turn:
             known = self._monitors.get(endpoint)
             if known is None or known[0] != version:
                 known = self._monitors[endpoint] = (version, read_monitor(self.config.bundle / endpoint))
-            return None if known[1] is None else (version, known[1])
+            return known
 
     def standing(self, endpoint: str) -> Standing:
         """How it stands with drift; a store that can't be read is told, and stops nobody."""
-        if self.config.endpoints[endpoint].drift is None:
+        settings = self.config.endpoints[endpoint]
+        if not watched(settings):
             return Standing()
-        bundle = bundle_of(self.config, endpoint)
+        bundle, drift = bundle_of(self.config, endpoint), Drift(endpoint)
         try:
             with self.shared() as store:
-                status = None if store is None or bundle is None else read_status(store, endpoint, bundle)
-            return Standing(True, status)
+                if store is not None and bundle is not None:
+                    drift = read_standing(store, endpoint, bundle, settings)
+            return Standing(True, drift)
         except (StoreError, OperatorError) as error:
-            return Standing(True, None, str(error))
+            return Standing(True, drift, str(error))
 
     def close(self) -> None:
         """Lets go of the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ from detectors.drift.sums import Sums
 from gateway.state.shared.opening import open_shared
 from gateway.state.shared.store import SharedStore
 from gateway.state.shared.tables import SHARED
+from gateway.tracking.accuracyreport import AccuracyStatus, accuracy_name
 from gateway.tracking.driftevaluation import HISTORY_S
 from gateway.tracking.driftreport import (
     DriftAlarm,
@@ -27,10 +28,11 @@ from gateway.tracking.driftreport import (
     sums_key,
 )
 from gateway.tracking.driftstate import Unreadable, unpack
+from gateway.tracking.trackerreport import TrackerStatus, read_trackers
 from gateway.training.bundle import MANIFEST
 
 if TYPE_CHECKING:
-    from gateway.config import Config
+    from gateway.config import Config, EndpointConfig
 
 MOST = 10_000  # statuses of a history that are read
 _DECODED = 720  # statuses that a course is made of, but for alarms: more than a picture has points
@@ -39,12 +41,35 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One endpoint: its last evaluation (None: there was none), earlier ones, oldest first; alarms, newest first."""
+    """One endpoint: its last evaluation (None: there was none), earlier ones, oldest first; alarms, newest first.
+
+    `accuracy` is None where no labels came; `trackers` are those that have said something.
+    """
 
     endpoint: str
-    status: DriftStatus | None
+    status: DriftStatus | None = None
     history: tuple[DriftStatus, ...] = ()
     alarms: tuple[DriftAlarm, ...] = ()
+    accuracy: AccuracyStatus | None = None
+    trackers: tuple[TrackerStatus, ...] = ()
+
+    @property
+    def series(self) -> tuple[SeriesStatus, ...]:
+        """Of rows, of labels and of other people's detectors: those that drift first, the farthest first."""
+        rows = () if self.status is None else self.status.series
+        labels = () if self.accuracy is None else self.accuracy.series
+        others = (one.series for one in self.trackers if one.series is not None)
+        return farthest_first([*rows, *labels, *others])
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any of them drifts."""
+        return any(one.drifted for one in self.series)
+
+    @property
+    def since_s(self) -> float | None:
+        """When the oldest drift that lasts began, in seconds since 1970."""
+        return min((one.since_s for one in self.series if one.drifted and one.since_s is not None), default=None)
 
 
 def bundle_of(config: Config, endpoint: str) -> str | None:
@@ -74,14 +99,46 @@ def shared_if_any(config: Config) -> Iterator[SharedStore | None]:
         store.close()
 
 
-def read_drift(store: SharedStore, endpoint: str, bundle: str, since_s: float) -> Drift:
+def watched(settings: EndpointConfig) -> bool:
+    """Whether anything of the endpoint is watched: its rows, its labels, or its rows by other people's detectors."""
+    return settings.drift is not None or settings.feedback is not None or bool(settings.trackers)
+
+
+def read_standing(store: SharedStore, endpoint: str, bundle: str, settings: EndpointConfig) -> Drift:
+    """How an endpoint stands, without what was.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    return Drift(
+        endpoint,
+        read_status(store, endpoint, bundle),
+        accuracy=read_accuracy(store, endpoint, bundle),
+        trackers=read_trackers(store, endpoint, bundle, [each.name for each in settings.trackers]),
+    )
+
+
+def read_drift(store: SharedStore, endpoint: str, bundle: str, settings: EndpointConfig, since_s: float) -> Drift:
     """All there is to show of an endpoint; its history since then.
 
     Raises:
         StoreError: the store can't be read now.
     """
-    status = read_status(store, endpoint, bundle)
-    return Drift(endpoint, status, read_history(store, endpoint, bundle, since_s), read_alarms(store, endpoint))
+    return replace(
+        read_standing(store, endpoint, bundle, settings),
+        history=read_history(store, endpoint, bundle, since_s),
+        alarms=read_alarms(store, endpoint),
+    )
+
+
+def read_accuracy(store: SharedStore, endpoint: str, bundle: str) -> AccuracyStatus | None:
+    """What labels say of an endpoint with this bundle; None where none came.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    kept = store.load(accuracy_name(endpoint, bundle))
+    return None if kept is None else msgspec.json.decode(kept.value, type=AccuracyStatus)
 
 
 def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus | None:

@@ -16,7 +16,7 @@ from detectors.drift.describe import Description, describe
 from detectors.drift.encoder import TOGETHER
 from detectors.drift.monitor import Monitor
 from detectors.drift.state import Window
-from gateway.console.accuracy import accuracy_plot, read_accuracy
+from gateway.console.accuracy import accuracy_plot
 from gateway.console.course import courses
 from gateway.console.driftbins import Bin, bins_of
 from gateway.console.driftplots import bars, over_time, share_over_time, small
@@ -24,7 +24,7 @@ from gateway.console.rendering import message, render, source_of
 from gateway.console.source import Source
 from gateway.console.standing import Standing
 from gateway.state.shared.store import SharedStore
-from gateway.tracking.driftreading import Drift, farthest_first, read_drift, read_sums, read_window
+from gateway.tracking.driftreading import Drift, read_drift, read_sums, read_window, watched
 
 RANGES_S = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400}
 _DEFAULT = "1h"
@@ -60,20 +60,19 @@ class Seen:
     drift: Drift
     monitor: Monitor | None = None
     window: Window | None = None
-    accuracy: Any = None
     counts: Sequence[tuple[float, int, int]] = ()
 
 
 def page(request: Request) -> Response:
     """The whole page."""
     source = source_of(request)
-    watched = [name for name, each in source.config.endpoints.items() if each.drift is not None]
-    if not watched:
+    names = [name for name, each in source.config.endpoints.items() if watched(each)]
+    if not names:
         return message(request, 404, "Not watched", "No endpoint has the key `drift`: nothing is watched for drift.")
     params = request.query_params
     named, range_ = params.get("endpoint", ""), params.get("range", "")
     asked = Asked(
-        named if named in watched else watched[0],
+        named if named in names else names[0],
         params.get("series", ""),
         params.get("class", ""),
         range_ if range_ in RANGES_S else _DEFAULT,
@@ -82,25 +81,22 @@ def page(request: Request) -> Response:
     seen = _seen(source, asked, now_s)
     context = {**_series(seen, asked, now_s), **_labels(seen, asked, now_s)}
     template = "drift_part.html" if "part" in params else "drift.html"
-    return render(request, template, watched=watched, ranges=RANGES_S, asked=asked, seen=seen, kinds=KINDS, **context)
+    asks = source.config.endpoints[asked.endpoint].drift is not None
+    fixed: dict[str, Any] = {"watched": names, "ranges": RANGES_S, "kinds": KINDS, "asks": asks}
+    return render(request, template, asked=asked, seen=seen, **fixed, **context)
 
 
 def _seen(source: Source, asked: Asked, now_s: float) -> Seen:
-    nothing = Drift(asked.endpoint, None)
-    known = source.monitor(asked.endpoint)
-    if known is None:
-        return Seen(nothing)
-    bundle, monitor = known
+    bundle, monitor = source.monitor(asked.endpoint)
     with source.shared() as store:
-        if store is None:
-            return Seen(nothing, monitor)
-        return Seen(
-            read_drift(store, asked.endpoint, bundle, now_s - RANGES_S[asked.range]),
-            monitor,
-            read_window(store, asked.endpoint, bundle),
-            read_accuracy(store, asked.endpoint, bundle),
-            _counts(store, asked, bundle, monitor, now_s),
-        )
+        if store is None or bundle is None:
+            return Seen(Drift(asked.endpoint), monitor)
+        settings = source.config.endpoints[asked.endpoint]
+        drift = read_drift(store, asked.endpoint, bundle, settings, now_s - RANGES_S[asked.range])
+        if monitor is None:
+            return Seen(drift)
+        window = read_window(store, asked.endpoint, bundle)
+        return Seen(drift, monitor, window, _counts(store, asked, bundle, monitor, now_s))
 
 
 def _counts(
@@ -117,8 +113,7 @@ def _counts(
 
 def _series(seen: Seen, asked: Asked, now_s: float) -> dict[str, Any]:
     """The series by rank, and all there is of the chosen one: else of the farthest."""
-    status, start_s = seen.drift.status, now_s - RANGES_S[asked.range]
-    ranked = () if status is None else farthest_first(status.series)
+    start_s, ranked = now_s - RANGES_S[asked.range], seen.drift.series
     chosen = next((one for one in ranked if one.name == asked.series), None)
     chosen = chosen or next((one for one in ranked if one.name != TOGETHER), None)
     drawn = courses(seen.drift)
@@ -128,7 +123,7 @@ def _series(seen: Seen, asked: Asked, now_s: float) -> dict[str, Any]:
         bins = bins_of(seen.monitor, chosen.name, counts)
     course = None if chosen is None else drawn.get(chosen.name)
     return {
-        "standing": Standing(True, status),
+        "standing": Standing(True, seen.drift),
         "address": asked.address(),
         "links": {one.name: asked.address(series=one.name) for one in ranked},
         "ranked": ranked,
@@ -162,6 +157,6 @@ def _labels(seen: Seen, asked: Asked, now_s: float) -> dict[str, Any]:
         "classes": classes,
         "label": chosen,
         "label_plot": plot,
-        "accuracy": seen.accuracy,
-        "accuracy_plot": None if seen.accuracy is None else accuracy_plot(seen.accuracy),
+        "accuracy": seen.drift.accuracy,
+        "accuracy_plot": None if seen.drift.accuracy is None else accuracy_plot(seen.drift.accuracy),
     }

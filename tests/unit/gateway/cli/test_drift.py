@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gateway.tracking.driftreport import DriftStatus
-from tests.drifted import SERIES, VERSION, Evaluated, write_bundle
+from tests.drifted import SERIES, VERSION, Evaluated, label, track, write_bundle
 
 Run = Callable[..., tuple[int, str, str]]
 CONFIG = """
@@ -50,6 +50,20 @@ def test_json_is_the_document_that_was_promised(run: Run, config: Path, drifted:
     calm = [one["statistic"] / one["threshold"] for one in others if not one["drifted"]]
     assert calm == sorted(calm, reverse=True)
     assert {one.name: one.statistic for one in drifted.series}["a"] == first["statistic"]
+
+
+def test_labels_and_other_detectors_are_told_too(run: Run, config: Path, drifted: DriftStatus) -> None:
+    config.write_text(CONFIG.replace("drift: {", "trackers: [{kind: alibi, path: saved, name: mmd}], drift: {"))
+    accuracy = label(config.parent / "state")
+    track(config.parent / "state")
+    told = json.loads(run("drift", config, "--json")[1])["endpoints"]["digits"]
+    assert told["accuracy"]["accuracy"] == accuracy.accuracy
+    assert told["trackers"] == [{"name": "mmd", "detector": "MMDDrift", "p_values": [0.003], "error": None}]
+    assert {"error", "mmd"} | set(SERIES) == {one["name"] for one in told["series"]}
+    assert (
+        "accuracy 84.0% of the newest 450 labels (95 % interval 80.3% to 87.1%); 95.0% at calibrate"
+        in (run("drift", config)[1])
+    )
 
 
 def test_the_table_says_what_moved_farthest_first(run: Run, config: Path, drifted: DriftStatus) -> None:

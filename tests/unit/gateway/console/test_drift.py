@@ -5,17 +5,14 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
-import msgspec
 import pytest
 
 from gateway.configfile import read
 from gateway.console.access import Access
 from gateway.console.app import build
 from gateway.console.source import Source
-from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus, accuracy_name
 from gateway.tracking.driftreport import DriftStatus
-from tests.drifted import SERIES, VERSION, Evaluated, write_bundle
+from tests.drifted import SERIES, VERSION, Evaluated, label, track, write_bundle
 from tests.unit.gateway.console.conftest import CONFIG, HOSTILE
 from tests.visitor import Visitor
 
@@ -44,13 +41,7 @@ def drifted(evaluated: Evaluated) -> DriftStatus:
 
 @pytest.fixture
 def accuracy(folder: Path) -> None:
-    points = tuple(
-        AccuracyPoint(time.time() - 600 + 60 * n, time.time() - 540 + 60 * n, 50, 40, 0.67, 0.89) for n in range(9)
-    )
-    status = AccuracyStatus("digits", VERSION, time.time(), 450, 360, 450, 0.8, 0.76, 0.83, 0.95, True, 1.0, (), points)
-    store = SqliteShared.open(folder / "state")
-    assert store.swap(accuracy_name("digits", VERSION), 0, msgspec.json.encode(status))
-    store.close()
+    label(folder / "state")
 
 
 def section(page: str, name: str) -> str:
@@ -122,11 +113,29 @@ def test_all_series_together_have_no_bins(client: Visitor) -> None:
 
 @pytest.mark.usefixtures("accuracy", "drifted")
 def test_accuracy_is_shown_where_labels_came(client: Visitor) -> None:
-    accuracy = section(client.get("/drift").text, "accuracy")
-    assert "80.0" in accuracy
+    page = client.get("/drift").text
+    accuracy = section(page, "accuracy")
+    assert re.search(r"accuracy of digits over time, now 84\.0%", accuracy)
     assert "95.0" in accuracy
-    assert "accuracy of digits over time, now 80.0%" in accuracy
     assert accuracy.count('class="interval"') == 9
+    assert "<dt>error</dt><dd>6.5 of 4, drifted since" in accuracy
+    assert ">error</a>" in section(page, "ranked")
+    assert "Its counts are not shown" in client.get("/drift?series=error").text
+
+
+@pytest.mark.parametrize("error", [None, "the window is not full"])
+def test_other_detectors_are_shown_without_drift(folder: Path, error: str | None) -> None:
+    text = (folder / "watchgate.yaml").read_text()
+    tracked = "trackers: [{kind: alibi, path: saved, name: mmd}]"
+    (folder / "watchgate.yaml").write_text(re.sub("drift: .*", tracked, text))
+    track(folder / "state", error)
+    source = Source(read(folder / "watchgate.yaml"), folder / "watchgate.yaml")
+    with Visitor(build(source, Access(None), sampling=False), base_url="http://127.0.0.1:3001") as client:
+        page = client.get("/drift").text
+    trackers = section(page, "trackers")
+    assert '<th scope="row">mmd</th><td>MMDDrift</td>' in trackers
+    assert (error or "no drift") in trackers
+    assert "does not ask for <code>drift</code>" in page
 
 
 def test_without_accuracy_nothing_is_said_of_it(client: Visitor, drifted: DriftStatus) -> None:

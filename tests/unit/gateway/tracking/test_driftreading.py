@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config import EndpointConfig
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.tracking.driftreading import (
     farthest_first,
@@ -19,6 +20,9 @@ from tests.drifted import SERIES, VERSION, WIDTH_S, Evaluated
 from tests.drifting import monitor
 
 START_S = 1_780_000_000.0
+SETTINGS = EndpointConfig.model_validate(
+    {"model": {"kind": "onnx", "path": "a.onnx"}, "reference": "a.npz", "drift": {"window": 200}}
+)
 
 
 def store(folder: Path) -> SqliteShared:
@@ -30,7 +34,7 @@ def test_what_an_evaluation_wrote_is_read_back(tmp_path: Path) -> None:
     evaluated.go_on(16)
     last = evaluated.go_on(12, shift=1.0)
     shared = store(tmp_path)
-    drift = read_drift(shared, "digits", VERSION, 0.0)
+    drift = read_drift(shared, "digits", VERSION, SETTINGS, 0.0)
     assert drift.status == last
     assert drift.history[-1].at_s <= last.at_s
     assert [one.at_s for one in drift.history] == sorted(one.at_s for one in drift.history)
@@ -41,7 +45,7 @@ def test_what_an_evaluation_wrote_is_read_back(tmp_path: Path) -> None:
     assert 0 < len(late) < len(drift.history)
     assert late[0].at_s >= START_S + 150.0
     assert read_history(shared, "digits", "another bundle") == ()
-    assert read_drift(shared, "another", VERSION, 0.0).status is None
+    assert read_drift(shared, "another", VERSION, SETTINGS, 0.0).status is None
     shared.close()
 
 
