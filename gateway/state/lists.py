@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.state.narrowing import narrowed
-from gateway.state.record import Record, Trace, Word
+from gateway.state.record import WORDS, Record, Trace, Word
 from gateway.state.store import Filter
 
 By = Literal["principal", "digest"]
-_NEWEST = 20_000  # requests that counts are of: a page of a full store takes no longer than that
+_NEWEST = 10_000  # requests that counts are of: a page of a full store takes no longer than that
 _NEWEST_WIDE = 5000  # where the records' own rows must be read
 
 
@@ -98,15 +98,22 @@ class Lists:
             for key, count, flagged, rejected, failed, first, last, seq in rows
         ]
 
-    def callers(self, since_ns: int, newest: int = _NEWEST) -> dict[str, Caller]:
-        """Every principal of the newest requests since then, the one that came last first."""
+    def callers(
+        self, since_ns: int, *, most: int = -1, containing: str = "", names: Sequence[str] | None = None
+    ) -> dict[str, Caller]:
+        """The principals of the newest requests since then, those first of whom most was stopped.
+
+        At most `most` of those with `containing` in their name, or only these `names`.
+        """
         source, values = narrowed(Filter(since_ns=since_ns), self._current)
         pairs = f"SELECT seq, principal, verdict FROM {source} ORDER BY seq DESC LIMIT ?"
+        tests, wanted = "instr(lower(principal), lower(?))", [containing]
+        if names is not None:
+            tests, wanted = f"{tests} AND principal IN (SELECT value FROM json_each(?))", [*wanted, json.dumps(names)]
+        counts = ", ".join(f"sum(verdict = '{word}')" for word in WORDS)
         rows = self._db.execute(
-            f"SELECT principal, verdict, count(*), max(seq) FROM ({pairs}) GROUP BY 1, 2 ORDER BY 4 DESC",
-            (*values, newest),
+            f"SELECT principal, {counts} FROM ({pairs}) WHERE {tests} GROUP BY 1"
+            " ORDER BY sum(verdict = 'flag' OR verdict = 'reject') DESC, max(seq) DESC LIMIT ?",
+            (*values, _NEWEST, *wanted, most),
         )
-        found: dict[str, Caller] = {}
-        for principal, verdict, count, _ in rows:
-            found.setdefault(str(principal), Caller()).verdicts[verdict] = int(count)
-        return found
+        return {str(principal): Caller(dict(zip(WORDS, found, strict=True))) for principal, *found in rows}

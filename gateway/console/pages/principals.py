@@ -40,14 +40,12 @@ def page(request: Request) -> Response:
     age = params.get("age", _DEFAULT)
     age = age if age in AGES_S else _DEFAULT
     searched, marked = params.get("q", "").strip()[:_TEXT], "marked" in params
-    everybody = _everybody(source, AGES_S[age])
-    found = [one for one in everybody if (not marked or one.mark) and searched.lower() in one.name.lower()]
+    found, marks = _found(source, AGES_S[age], searched, marked)
     context: dict[str, Any] = {
         "callers": found[:PAGE_ROWS],
         "digest": digest,
-        "more": max(0, len(found) - PAGE_ROWS),
-        "marks": sum(one.mark is not None for one in everybody),
-        "everybody": len(everybody),
+        "more": len(found) > PAGE_ROWS,
+        "marks": marks,
         "measured": any(one.measures for one in found),
         "now_ns": time.time_ns(),
         "memory": _memory(source.numbers()),
@@ -86,15 +84,28 @@ def digest(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _everybody(source: Source, age_s: int) -> list[Caller]:
+def _found(source: Source, age_s: int, searched: str, marked: bool) -> tuple[list[Caller], int]:
+    """Those whose names have the text in them, no more than a page can show and one; and how many are marked in all."""
     now_ns = time.time_ns()
-    with source.store() as store:
-        kept = store.lists.callers(now_ns - age_s * 10**9)
     with principals_if_any(source.config) as known:
         marks = {} if known is None else known.marks(now_ns)
         queries = {} if known is None else known.queries()
         measures = [] if known is None else known.measures()
-    return callers(source.config, marks, queries, kept, measures)
+    since_ns = now_ns - age_s * 10**9
+    with source.store() as store:
+        kept = {} if marked else store.lists.callers(since_ns, most=PAGE_ROWS + 1, containing=searched)
+        asked = [] if marked else queries  # the latest to ask first
+        alike = [name for name in (*marks, *asked) if searched.lower() in name.lower()]
+        wanted = list(dict.fromkeys([*alike[: len(marks) + PAGE_ROWS + 1], *kept]))
+        kept |= store.lists.callers(since_ns, names=[name for name in wanted if name not in kept])
+    held = frozenset(wanted)
+    return callers(
+        source.config,
+        {name: mark for name, mark in marks.items() if name in held},
+        {name: queries[name] for name in wanted if name in queries},
+        kept,
+        [each for each in measures if each.principal in held],
+    ), len(marks)
 
 
 def _memory(numbers: Numbers) -> list[tuple[str, float, str]]:

@@ -70,12 +70,15 @@ def test_requests_of_a_principal_or_an_input_are_together(store: SqliteStore, en
 
 def test_callers_are_counted_by_verdict(store: SqliteStore, entries: list[Entry]) -> None:
     found = store.lists.callers(0)
-    assert list(found) == ["a", "b"]
-    assert found["a"].verdicts == {"reject": 1, "error": 1, "allow": 1}
+    assert list(found) == ["b", "a"]  # of b two were stopped
+    assert found["a"].verdicts == {"allow": 1, "flag": 0, "reject": 1, "error": 1}
     assert found["b"].count("flag") == 1
     assert found["b"].count("allow") == 0
     assert store.lists.callers(time.time_ns() + 10**9) == {}
-    assert list(store.lists.callers(0, newest=1)) == ["a"]
+    assert list(store.lists.callers(0, most=1)) == ["b"]
+    assert list(store.lists.callers(0, containing="A")) == ["a"]
+    assert list(store.lists.callers(0, names=["a", "nobody"])) == ["a"]
+    assert store.lists.callers(0, names=[]) == {}
 
 
 def test_the_stamp_tells_of_every_change(store: SqliteStore, entries: list[Entry], tmp_path: Path) -> None:
