@@ -200,12 +200,13 @@ class StateConfig(Strict):
     """Where verdict records live, and what replicas share. `path` is relative to the config file.
 
     With `kind: redis` what several hosts must see as one lives in the server at `url`, under names that begin with
-    `prefix`; verdict records stay in `path`.
+    `prefix`; verdict records stay in `path`. `url_env` is an environment variable that holds the URL.
     """
 
     kind: Literal["sqlite", "redis"] = "sqlite"
     path: Path = Path("state")
     url: str | None = None
+    url_env: Annotated[str, Field(min_length=1)] | None = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "watchgate"
     cluster: bool = False  # whether `url` is one of the nodes of a Redis cluster
     capture: Capture = Capture()
@@ -213,14 +214,16 @@ class StateConfig(Strict):
     @model_validator(mode="after")
     def _addressed(self) -> StateConfig:
         if self.kind != "redis":
-            if self.url is not None:
-                raise ValueError("url: expected with `kind: redis` only")
+            for name in ("url", "url_env"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: expected with `kind: redis` only")
             return self
         if find_spec("redis") is None:
             raise ValueError("kind: `redis` needs the package redis, found none: pip install 'watchgate[redis]'")
-        if self.url is None:
-            raise ValueError(f"url: is required with `kind: redis`: {EXPECTED}; found nothing")
-        if not is_address(self.url):
+        if (self.url is None) == (self.url_env is None):
+            found = "nothing" if self.url is None else "`url_env` too"
+            raise ValueError(f"url: is required with `kind: redis`, or `url_env`: {EXPECTED}; found {found}")
+        if self.url is not None and not is_address(self.url):
             raise ValueError(f"url: expected {EXPECTED}, found {shown(self.url)!r}")
         return self
 

@@ -280,8 +280,8 @@ MISTAKES = {
     "a state without its URL": (
         "  path: state/",
         "  kind: redis",
-        "23: state.url: is required with `kind: redis`: redis://[user:password@]host[:port][/number], rediss:// for"
-        " TLS, or unix://path; found nothing",
+        "23: state.url: is required with `kind: redis`, or `url_env`: redis://[user:password@]host[:port][/number],"
+        " rediss:// for TLS, or unix://path; found nothing",
     ),
     "a URL that is none": (
         "  path: state/",
@@ -293,6 +293,11 @@ MISTAKES = {
         "  path: state/",
         "  url: redis://host",
         "24: state.url: expected with `kind: redis` only",
+    ),
+    "a URL's variable that nothing asks for": (
+        "  path: state/",
+        "  url_env: REDIS_URL",
+        "24: state.url_env: expected with `kind: redis` only",
     ),
     "a prefix with braces": (
         "  path: state/",

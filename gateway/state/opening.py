@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.config import Config
+from gateway.state.address import address
 from gateway.state.principalfile import PRINCIPALS, PrincipalFile
 from gateway.state.principals import PrincipalStore
 
@@ -14,15 +15,15 @@ def open_principals(config: Config, *, make: bool = True) -> PrincipalStore:
     """The store, for the thread that asks. A Redis server is first spoken to when something is asked of the store.
 
     Raises:
-        OperatorError: the file is another database, or a later release's; or it is missing and not to be made.
+        OperatorError: the file is another database, or a later release's; or it is missing and not to be made. Or the
+            variable that should hold the server's URL doesn't.
         StoreError: it can't be read or written now.
     """
     state = config.state
     if state.kind == "redis":
         from gateway.state.redisprincipals import RedisPrincipals
 
-        assert state.url is not None  # reading the config refuses one without
-        return RedisPrincipals.open(state.url, state.prefix, state.cluster)
+        return RedisPrincipals.open(address(state.url, state.url_env), state.prefix, state.cluster)
     return PrincipalFile.open(state.path, make=make)
 
 

@@ -125,3 +125,11 @@ def test_mistakes_with_keys_are_told_in_a_line(config: Path, words: tuple[str, .
 def test_without_a_file_in_the_config_there_are_no_keys(config: Path) -> None:
     config.write_text(CONFIG.partition("principal:")[0])
     assert "principal.keys: expected the path" in run("keys", "list", "--config", config, status=2)
+
+
+def test_a_server_that_does_not_answer_is_told(config: Path) -> None:
+    pytest.importorskip("redis")
+    config.write_text(CONFIG + "state: {kind: redis, url: 'redis://me:hidden@127.0.0.1:1'}\n")
+    told = run("principals", config, status=2)
+    assert "redis://me:***@127.0.0.1:1: " in told
+    assert "hidden" not in told

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.state.address import is_address, shown
+from gateway.errors import OperatorError
+from gateway.state.address import address, is_address, shown
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,15 @@ def test_a_password_is_not_shown() -> None:
     assert shown("redis://me:hidden@host:1/0") == "redis://me:***@host:1/0"
     assert shown("rediss://:hidden@host") == "rediss://:***@host"
     assert shown("redis://host:6379/0") == "redis://host:6379/0"
+
+
+def test_a_variable_may_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "redis://:hidden@host")
+    assert address(None, "WHERE") == "redis://:hidden@host"
+    assert address("unix:///run/redis.sock", None) == "unix:///run/redis.sock"
+    monkeypatch.setenv("WHERE", "http://me:hidden@host")
+    with pytest.raises(OperatorError, match=r"state.url_env: WHERE: expected .*, found 'http://me:\*\*\*@host'"):
+        address(None, "WHERE")
+    monkeypatch.delenv("WHERE")
+    with pytest.raises(OperatorError, match=r"state.url_env: WHERE: expected .*, found nothing"):
+        address(None, "WHERE")
