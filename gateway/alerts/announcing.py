@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.config import Config
 
 _log = logging.getLogger("watchgate.drift")
-_OTLP_GIVES_UP_S = 60.0  # an alarm is in the store; receivers of spans often take no logs
+_SPANS_GIVE_UP_S = 60.0  # the alarm is in the store
+_EVENTS_GIVE_UP_S = 10.0  # receivers of spans often take no logs
 
 
 class Alerts:
@@ -67,10 +68,10 @@ def open_alerts(config: Config) -> Alerts:
         outboxes.append(Outbox(webhook.host, hook.send, give_up_s=60.0 * config.alerts.give_up_minutes))
     spans = exporter_for(config.telemetry.otlp)
     if spans is not None:
-        outboxes.append(Outbox("otlp-traces", send_span(spans, sender), give_up_s=_OTLP_GIVES_UP_S))
+        outboxes.append(Outbox("otlp-traces", send_span(spans, sender), give_up_s=_SPANS_GIVE_UP_S))
         after.append(spans.shutdown)
     events = log_exporter_for(config.telemetry.otlp)
     if events is not None:
-        outboxes.append(Outbox("otlp-logs", send_event(events, sender), give_up_s=_OTLP_GIVES_UP_S))
+        outboxes.append(Outbox("otlp-logs", send_event(events, sender), give_up_s=_EVENTS_GIVE_UP_S))
         after.append(events.shutdown)
     return Alerts(outboxes, after)

@@ -56,8 +56,11 @@ def send_span(exporter: SpanExporter, sender: Resource) -> Callable[[DriftAlarm]
 def log_exporter_for(otlp: str | None) -> LogRecordExporter | None:
     """The exporter of log events to this base URL; to where `OTEL_EXPORTER_OTLP_*` says if None.
 
-    None where nothing says, and with a release of the SDK whose logs (still in development) are others.
+    None where nothing says, where `OTEL_LOGS_EXPORTER` is `none` (for receivers of traces alone), and with a release of
+    the SDK whose logs (still in development) are others.
     """
+    if os.environ.get("OTEL_LOGS_EXPORTER", "otlp").strip().lower() == "none":
+        return None
     try:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
         from opentelemetry.sdk._logs import ReadableLogRecord  # noqa: F401 - older releases have none
@@ -67,7 +70,6 @@ def log_exporter_for(otlp: str | None) -> LogRecordExporter | None:
         return OTLPLogExporter(endpoint=f"{otlp.rstrip('/')}/v1/logs")
     told = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    off = off or os.environ.get("OTEL_LOGS_EXPORTER", "otlp").strip().lower() == "none"
     return OTLPLogExporter() if told and not off else None
 
 

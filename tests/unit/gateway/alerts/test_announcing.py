@@ -22,7 +22,8 @@ SECRET = "0123456789abcdef"
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "TRACES_ENDPOINT", "LOGS_ENDPOINT"):
         monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
-    monkeypatch.delenv("OTEL_SDK_DISABLED", raising=False)
+    for name in ("OTEL_SDK_DISABLED", "OTEL_LOGS_EXPORTER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOOK_SECRET", SECRET)
 
 
@@ -98,6 +99,15 @@ def test_an_alarm_is_a_span_and_a_log_event() -> None:
     assert first.body.string_value.startswith("endpoint digits: column <a> drifts since")
     assert (first.trace_id, first.span_id) == (begun.trace_id, begun.span_id)
     assert attributes(first.attributes) == attributes(begun.attributes)
+
+
+def test_a_receiver_of_traces_alone_is_spared_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    with Receiver() as receiver:
+        alerts = open_alerts(_config(otlp=receiver.url))
+        alerts.announce(started())
+        alerts.close(10)
+    assert (len(receiver.spans), receiver.logs, receiver.paths) == (1, [], ["/v1/traces"])
 
 
 def test_a_secret_that_is_missing_shows_before_serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,36 @@ from dataclasses import replace
 import pytest
 
 from gateway.console.attention import Facts, attention
+from gateway.console.standing import Standing
 from gateway.console.totals import Totals
+from gateway.tracking.driftreading import Drift
+from gateway.tracking.driftreport import DriftStatus, SeriesStatus
 
 FINE = Totals(requests=1000, rows=1000, flagged=30, rejected=5)
 FACTS = Facts("digits", FINE, 0.05, 0.01, False, 1, "v1", "v1", (("nearest", 30), ("energy", 5)), (("10.0.0.1", 28),))
+
+
+def drifting(*names: str) -> Standing:
+    """An endpoint of which these series drift, and one does not."""
+    series = tuple(SeriesStatus(name, "shift", 9.0 - n, 4.0, 0.5, 200, True, 60.0) for n, name in enumerate(names))
+    calm = SeriesStatus("calm", "shift", 1.0, 4.0, 0.0, 200, False, None)
+    return Standing(True, Drift("digits", DriftStatus("digits", "v1", 90.0, 400, 0, True, 60.0, (*series, calm))))
+
+
+def test_drift_names_the_farthest_series() -> None:
+    found = attention(replace(FACTS, drift=drifting("joint", "a", "b", "c", "d")))
+    assert found.level == "look"
+    assert "differ from the held-out ones in a, b, c and 1 more. A broken client" in found.text
+    assert "in how features go together" in attention(replace(FACTS, drift=drifting("joint"))).text
+    over = attention(replace(FACTS, added=replace_totals(rejected=80), drift=drifting("a")))
+    assert over.text.startswith("8.0% of rows were rejected")
+    assert over.text.endswith("in a.")
+    assert attention(replace(FACTS, drift=drifting())).level == "calm"
+
+
+def test_drift_that_can_not_be_known_is_said() -> None:
+    found = attention(replace(FACTS, drift=Standing(True, trouble="the server is gone")))
+    assert (found.level, found.text) == ("look", "Whether it drifts is not known: the server is gone")
 
 
 def test_within_the_budget_is_calm() -> None:
