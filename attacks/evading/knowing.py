@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.aware import Watcher
 from attacks.evading.matching import Guides, values_of
-from attacks.evading.scene import Judge, Known, Scene
+from attacks.evading.scene import Judge, Known, Scene, Watcher
 from attacks.evidence import NoTwin, Twin, twin_of
 from attacks.feasible import UNIT
 from attacks.losses import margin

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from attacks.aware import Watcher
 from attacks.evidence import Twin
 from attacks.losses import margin
 from attacks.passes import Passes
@@ -21,6 +20,15 @@ Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 CONFIDENCE = 1.0  # in logits: beyond it a row is fooled enough
 _SLACK = 0.05  # of a watcher's scale: below its limit by that, a row is safe enough
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """A detector's twin; rows that score `limit` or more are found. `scale` is how far honest scores spread."""
+
+    score: Twin
+    limit: float
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)

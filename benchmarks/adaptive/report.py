@@ -42,7 +42,7 @@ model is wrong and the served chain neither flags nor rejects it, at a budget of
 rows attacked, with the exact 95 % interval.
 
 "Naive" is what PGD and APGD ({NAIVE_STEPS} steps each), which know the model alone, get past, the better of both for
-each row. The attack is `attacks/evading`: {strength.steps} steps a descent, {strength.restarts} series of descents,
+each row. The attack is `attacks/evading`: {strength.steps} steps a descent, {strength.descents} descents,
 {strength.guides} honest rows of other classes to be like, {strength.rounds} tries of a search on the grid; what less
 change has won, it may start from. Epsilon 1 bounds nothing: less than 100 % there would mean that the attack is weak.
 

@@ -34,4 +34,4 @@ def sources(folder: Path, subject: Subject, backend: ModelBackend) -> Sources:
         some = Batch(file["x"][:_RULES_ROWS])
     rules = ContractSpec().fit(Reference(View(some, backend), backend.spec))
     feasible = Feasible.learn(some.x, backend.spec, rules)
-    return Sources(network, feasible, batch, subject.victims.y, Chunked(backend))
+    return Sources(batch, subject.victims.y, Chunked(backend), network, feasible)

@@ -26,4 +26,4 @@ class Effort:
 
 
 FULL = Effort(4000, 400, 200, 60, 500, 80, Strength(), 3, False)
-QUICK = Effort(500, 30, 12, 4, 60, 12, Strength(20, 1, 1, 20), 1, True)
+QUICK = Effort(500, 30, 12, 4, 60, 12, Strength(20, 3, 1, 20), 1, True)

@@ -1,11 +1,11 @@
-"""What a combiner is trained on: attacks made from *train* rows, and honest wear of them. Needs torch and gradients.
+"""What a combiner is trained on: attacks made from *train* rows, and honest wear of them.
 
-Without either there are no examples, and a note says so.
+Without torch, and on a model that has no gradient, the attacks only ask it for its logits, and a note says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,13 +20,13 @@ from gateway.training.data import Rows
 from gateway.training.passes import Chunked, Progress, silent
 from gateway.training.wearing import Wear
 from models.backend import ModelBackend
-from models.batch import Array, Batch
+from models.batch import Array, Arrays, Batch
 from models.errors import ModelError
 from models.specs import ModelSpec
 
 if TYPE_CHECKING:
+    from attacks.attacked import Attacked
     from attacks.feasible import Feasible
-    from attacks.making import Attacked
     from attacks.network import Network
 
 FEW_ROWS = 10  # an attack that won fewer teaches nothing
@@ -60,49 +60,42 @@ def make(
     `reference` rows tell the range and the grid of the input. `wear` is what honest rows may come with.
     """
     if backend.spec.kind == "tokens":
-        return _none("token ids have no gradient")
-    if find_spec("torch") is None:
-        return _none("torch is not installed (`pip install 'watchgate[torch]'`)")
-    from attacks.feasible import Feasible
-    from attacks.network import Network, NotDifferentiable
-
-    chunked = Chunked(backend)
-    some = _some(reference.batch, seed)
+        return _none("token ids can't be changed a little")
+    chunked, some = Chunked(backend), _some(reference.batch, seed)
+    if chunked.predict(some.take(slice(0, _SAMPLE_ROWS))).logits is None:
+        return _none("the model has no class logits")
     try:
-        network = Network.of(spec, folder)
-        network.verify(train.batch.take(slice(0, _SAMPLE_ROWS)), backend)
         rules = ContractSpec().fit(Reference(View(some, chunked), backend.spec, seed=seed))
-    except (NotDifferentiable, ModelError, Unsuitable) as error:
+    except Unsuitable as error:
         return _none(" ".join(str(error).split()))
-    feasible = Feasible.learn(some.x, backend.spec, rules)
     classes = _classes(chunked, train.batch)
     right = np.arange(len(classes)) if train.y is None else np.flatnonzero(classes == train.y)
-    sources = Sources(network, feasible, train.batch.take(right), classes[right], chunked)
-    views = dict(sources.attacked(seed, quick, progress))
+    victims = Victims(train.batch.take(right), classes[right], chunked)
+    found = _differentiable(spec, folder, backend, victims, some, rules)
+    if isinstance(found, Sources):
+        attacks, notes = found.attacked(seed, quick, progress), []
+    else:
+        attacks = _asked(victims, some, rules, seed, quick, progress)
+        notes = [f"attacked without gradients, by asking the model, which is weaker: {found}"]
+    views = victims.won_by(attacks)
     if not views:
         return _none("no attack changed the model's answer on enough rows")
-    made = Examples(View(train.batch, chunked), views, {} if wear is None else sources.worn(wear, seed))
-    return Made(made, (_told(made),), sources)
+    made = Examples(View(train.batch, chunked), views, {} if wear is None else victims.worn(wear, seed))
+    return Made(made, (*notes, _told(made)), found if isinstance(found, Sources) else None)
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """Rows that the model gets right, the classes `y` (n,) that it gives them, and what it takes to attack them."""
+class Victims:
+    """Rows that the model gets right, and the classes `y` (n,) that it gives them."""
 
-    network: Network
-    feasible: Feasible
     batch: Batch
     y: Array
     backend: Chunked
 
-    def attacked(self, seed: int, quick: bool, progress: Progress) -> Iterator[tuple[str, View]]:
+    def won_by(self, attacks: Iterable[Attacked]) -> dict[str, View]:
         """For each attack by name, the rows that the backend itself takes for another class."""
-        from attacks.making import attacked
-
-        made = attacked(self.network, self.feasible, self.batch, self.y, seed=seed, quick=quick, tell=progress)
-        for attack in made:
-            if (view := self.won(attack)) is not None:
-                yield attack.name, view
+        views = ((attack.name, self.won(attack)) for attack in attacks)
+        return {name: view for name, view in views if view is not None}
 
     def won(self, attack: Attacked) -> View | None:
         """The attacked rows that the backend itself takes for another class; None for few."""
@@ -114,6 +107,48 @@ class Sources:
         """By kind of wear, rows that it left what they were to the model."""
         made = wear.each(self.batch, self.backend, seed)
         return {kind: View(rows, self.backend) for kind, rows in made.items() if len(rows) >= FEW_ROWS}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources(Victims):
+    """The same, with what it takes to attack them by gradients."""
+
+    network: Network
+    feasible: Feasible
+
+    def attacked(self, seed: int, quick: bool, progress: Progress) -> Iterator[Attacked]:
+        """What attacks on the undefended model make of them."""
+        from attacks.making import attacked
+
+        return attacked(self.network, self.feasible, self.batch, self.y, seed=seed, quick=quick, tell=progress)
+
+
+def _differentiable(
+    spec: ModelSpec, folder: Path | None, backend: ModelBackend, victims: Victims, some: Batch, rules: Arrays
+) -> Sources | str:
+    """The victims with gradients of the model, or why there are none."""
+    if find_spec("torch") is None:
+        return "torch is not installed (`pip install 'watchgate[torch]'`)"
+    from attacks.feasible import Feasible
+    from attacks.network import Network, NotDifferentiable
+
+    try:
+        network = Network.of(spec, folder)
+        network.verify(some.take(slice(0, _SAMPLE_ROWS)), backend)
+    except (NotDifferentiable, ModelError) as error:
+        return " ".join(str(error).split())
+    feasible = Feasible.learn(some.x, backend.spec, rules)
+    return Sources(victims.batch, victims.y, victims.backend, network, feasible)
+
+
+def _asked(
+    victims: Victims, some: Batch, rules: Arrays, seed: int, quick: bool, progress: Progress
+) -> Iterator[Attacked]:
+    """What attacks that only ask the model make of them."""
+    from attacks.scored import Grid, attacked
+
+    grid = Grid.learn(some.x, victims.backend.spec, rules)
+    return attacked(victims.backend, grid, victims.batch, victims.y, seed=seed, quick=quick, tell=progress)
 
 
 def _none(why: str) -> Made:
@@ -133,5 +168,5 @@ def _some(batch: Batch, seed: int) -> Batch:
 
 def _classes(backend: Chunked, batch: Batch) -> Array:
     logits = backend.predict(batch).logits
-    assert logits is not None, "a network with gradients has logits"
+    assert logits is not None, "checked before"
     return np.asarray(logits.argmax(axis=1), dtype=np.int64)

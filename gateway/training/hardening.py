@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectors.base import Reference, View
-from detectors.combiner import CombinerSpec
 from detectors.examples import Examples
 from detectors.remembering import RememberingReference
 from gateway.chain import Chain
@@ -25,7 +24,7 @@ from gateway.training.passes import Progress, silent
 from models.batch import Array
 
 if TYPE_CHECKING:
-    from attacks.making import Attacked
+    from attacks.attacked import Attacked
 
 ROWS, STEPS = 120, 60
 QUICK_ROWS, QUICK_STEPS = 60, 30
@@ -34,7 +33,7 @@ _HONEST_ROWS = 300  # that tell the usual scores of each piece of evidence
 
 def harden(
     made: Made,
-    stages: Sequence[StageConfig] | CombinerSpec,
+    stages: Sequence[StageConfig],
     reference: Reference,
     *,
     rounds: int,
@@ -47,10 +46,10 @@ def harden(
     In each round the stages are calibrated for a `budget` of flagged rows on the honest examples alone, and attacked
     with `attacks.evading` by who knows everything about them.
     """
-    if made.examples is None or made.sources is None or rounds == 0:
+    if made.examples is None or rounds == 0:
         return made
-    if isinstance(stages, CombinerSpec):
-        stages = (StageConfig(detector=stages, name="combiner"),)
+    if made.sources is None:
+        return replace(made, notes=(*made.notes, "not hardened: that takes gradients of the model"))
     known = _remembering(reference)
     examples, told, notes = made.examples, [], made.notes
     for index in range(1, rounds + 1):
@@ -114,7 +113,7 @@ def _played(
     found = evade(
         scene_of(targets, known, chain, epsilon),
         seed=index,
-        effort=Effort(steps, restarts=1, guides=1, rounds=0),
+        effort=Effort(steps, descents=3, guides=0, rounds=0),
         judge=judge_of(targets, chain),
         guides=guides_of(targets, chain, some),
         finest=targets.feasible.finest,

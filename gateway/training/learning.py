@@ -191,13 +191,12 @@ def _made(
 def _hardened(
     made: Made, settings: EndpointConfig, reference: Reference, learning: Learning, progress: Progress
 ) -> Made:
-    """After the rounds that are asked for, against the first combiner of the chain."""
-    combiners = [stage.detector for stage in settings.chain if isinstance(stage.detector, CombinerSpec)]
-    if not combiners:
+    """After the rounds that are asked for, against the whole chain; without a combiner there is nothing to learn."""
+    if not any(isinstance(stage.detector, CombinerSpec) for stage in settings.chain):
         return made
     return harden(
         made,
-        combiners[0],
+        settings.chain,
         reference,
         rounds=learning.harden,
         budget=settings.budget.flag,

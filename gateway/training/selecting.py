@@ -37,6 +37,8 @@ _OUTSIDE_ROWS = 300
 _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("fgsm", "pgd", "apgd"),
     ("carlini_wagner", "carlini_wagner_sure", "boundary"),
+    ("square", "square_near"),
+    ("coordinates", "coordinates_near"),
 )
 
 

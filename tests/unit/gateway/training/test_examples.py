@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from models.batch import Batch
 from models.specs import ModelSpec, OnnxSpec, load_model, resolve
 from tests import digits
 
+ROOT = Path(__file__).parents[4]
 ATTACKS = {"fgsm", "pgd", "apgd", "carlini_wagner", "carlini_wagner_sure", "boundary", "patches"}
 
 
@@ -68,14 +72,79 @@ def test_wear_leaves_the_class_and_the_notes_say_how_many(made: tuple[Made, Mode
     assert f"{len(found.examples.attacked['pgd'])} by pgd" in note
 
 
-def test_without_gradients_there_are_none_and_a_note_says_why(tmp_path: Path) -> None:
+def with_determinant(folder: Path) -> ModelSpec:
+    """The same model by a graph that has an operator without a gradient here: it adds nothing, by a determinant."""
+    model = onnx.load(folder / "digits.onnx")
+    zero = helper.make_tensor("zero", onnx.TensorProto.FLOAT, [], [0.0])
+    model.graph.initializer.append(zero)
+    model.graph.node.extend(
+        [
+            helper.make_node("Det", ["x"], ["determinant"]),
+            helper.make_node("Mul", ["determinant", "zero"], ["nothing"]),
+            helper.make_node("Add", ["logits", "nothing"], ["same"]),
+        ]
+    )
+    model.graph.output[0].name = "same"
+    onnx.save(model, folder / "digits.onnx")
+    stated = {"path": folder / "digits.onnx", "input": {"bounds": [0, 1]}, "outputs": {"logits": "same"}}
+    return resolve(OnnxSpec.model_validate(stated), np.load(folder / "train.npz")["x"])
+
+
+def test_a_model_without_gradients_is_attacked_by_asking_and_a_note_says_so(tmp_path: Path) -> None:
     _, train, reference = project(tmp_path)
-    model = onnx.load(tmp_path / "digits.onnx")
-    model.graph.node.append(helper.make_node("Bernoulli", ["logits"], ["noisy"]))
-    model.graph.output[0].name = "noisy"
-    onnx.save(model, tmp_path / "digits.onnx")
-    stated = {"path": tmp_path / "digits.onnx", "outputs": {"logits": "noisy", "kind": "logits"}}
-    spec = resolve(OnnxSpec.model_validate(stated), reference.batch.x)
+    spec = with_determinant(tmp_path)
     found = make(spec, None, load_model(spec), train, reference, quick=True)
-    assert found.examples is None
-    assert found.notes[0].startswith("no attacks to learn from: Unsupported: operators Bernoulli")
+    assert found.sources is None
+    said, counted = found.notes
+    assert said.startswith(
+        "attacked without gradients, by asking the model, which is weaker: Unsupported: operators Det"
+    )
+    assert " by square" in counted
+    asked_only(found)
+
+
+def asked_only(found: Made) -> None:
+    assert isinstance(found.examples, Examples)
+    assert set(found.examples.attacked) == {"square", "square_near"}
+    for view in found.examples.attacked.values():
+        assert len(view) > 50
+        np.testing.assert_allclose(view.x * 16, np.rint(view.x * 16), atol=1e-4)
+
+
+def test_without_torch_the_model_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, train, reference = project(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = make(spec, None, load_model(spec), train, reference, quick=True)
+    assert found.sources is None
+    assert found.notes[0].endswith("torch is not installed (`pip install 'watchgate[torch]'`)")
+    asked_only(found)
+
+
+WITHOUT_TORCH = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] == "torch" else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+from gateway.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+def test_without_torch_stages_are_chosen_and_combined_all_the_same(tmp_path: Path) -> None:
+    digits.write(tmp_path)
+    files = ("--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
+    for words in (("init", *files, "--name", "digits"), ("calibrate", "--quick", "--harden", "1")):
+        command = [sys.executable, "-c", WITHOUT_TORCH, *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "attacked without gradients, by asking the model, which is weaker: torch is not installed" in done.stdout
+    assert "by square" in done.stdout
+    assert "combiner: what finds attacks comes from" in done.stdout
+    assert "not hardened: that takes gradients of the model" in done.stdout

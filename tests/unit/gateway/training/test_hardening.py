@@ -13,6 +13,7 @@ from detectors.combiner import CombinerSpec
 from detectors.custom import CustomSpec
 from detectors.energy import EnergySpec
 from detectors.mahalanobis import MahalanobisSpec
+from gateway.config import StageConfig
 from gateway.training.data import Rows
 from gateway.training.examples import Made, make
 from gateway.training.hardening import harden
@@ -21,7 +22,12 @@ from models.batch import Batch
 from models.specs import OnnxSpec, load_model, resolve
 from tests import digits
 
-COMBINER = CombinerSpec(evidence=(MahalanobisSpec(), EnergySpec()))
+
+def staged(combiner: CombinerSpec) -> tuple[StageConfig, ...]:
+    return (StageConfig(detector=combiner, name="combiner"),)
+
+
+COMBINER = staged(CombinerSpec(evidence=(MahalanobisSpec(), EnergySpec())))
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +60,14 @@ def test_no_rounds_and_no_examples_change_nothing(prepared: tuple[Made, Referenc
     assert harden(made, COMBINER, reference, rounds=0, budget=0.05) is made
     nothing = Made(None, ("no attacks",))
     assert harden(nothing, COMBINER, reference, rounds=3, budget=0.05) is nothing
+    asked = harden(replace(made, sources=None), COMBINER, reference, rounds=3, budget=0.05)
+    assert asked.notes[-1] == "not hardened: that takes gradients of the model"
 
 
 def test_stages_without_a_gradient_are_told(prepared: tuple[Made, Reference]) -> None:
     made, reference = prepared
     own = CustomSpec.model_validate({"kind": "custom", "spec": "tests.unattackable:UnattackableSpec"})
-    found = harden(made, CombinerSpec(evidence=(own,)), reference, rounds=1, budget=0.05, quick=True)
+    found = harden(made, staged(CombinerSpec(evidence=(own,))), reference, rounds=1, budget=0.05, quick=True)
     assert found.notes[-2] == "hardened without gradients of combiner: the attack could only ask it"
 
 

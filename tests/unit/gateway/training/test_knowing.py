@@ -30,7 +30,7 @@ STAGES = [
     {"detector": {"kind": "combiner", "evidence": [{"kind": "mahalanobis"}, {"kind": "margin"}]}, "name": "combiner"},
     {"detector": {"kind": "squeezed_odds"}, "name": "closer_look", "when": "suspicious", "share": 0.3},
 ]
-EFFORT = Effort(steps=25, restarts=2, guides=1, rounds=20)
+EFFORT = Effort(steps=25, descents=5, guides=1, rounds=20)
 ROWS = 24
 
 
