@@ -76,8 +76,8 @@ class Calibration:
 
     def hardened(self, rounds: int) -> Made:
         """The examples after so many rounds of self-play, as `calibrate --harden` plays them."""
-        budget = self.settings.budget.flag
-        return harden(self.made, CombinerSpec(), self.reference, rounds=rounds, budget=budget, quick=self.quick)
+        budget, stages = self.settings.budget.flag, (StageConfig(detector=CombinerSpec(), name="combiner"),)
+        return harden(self.made, stages, self.reference, rounds=rounds, budget=budget, quick=self.quick)
 
 
 def settings_of(subject: Subject, stages: Stages) -> EndpointConfig:
