@@ -15,6 +15,7 @@ _TOLD_S = 60  # how long rows that workers tell each other are kept
 _MOST_TOLD = 20_000  # pieces of them
 _SENDER_MS = 7 * 86_400_000  # how long a worker's last sequence is kept
 _MEASURED_MS = 30 * 86_400_000  # how long it is kept how a principal's queries are spread
+_MEASURED = 200  # principals that are measured or read at once
 _SUMS = ("bundle", "recent", "last", "rows", "looked", "near")
 _READ = 1000  # pieces that are read at once
 _SEQ = 2**20  # a stream's id as one number: milliseconds and what is counted within one
@@ -85,24 +86,41 @@ redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
 redis.call('EXPIRE', KEYS[2], 86400)
 """
 
-# KEYS: clock, index, sums, cells of one principal. ARGV: endpoint and principal, bundle, rows, looked, near, time (us),
-# how many us make a query count for e times less, how long it is kept (ms), most, number of cells, cells.
+# KEYS: clock, index, and sums and cells of each principal. ARGV: bundle, time (us), how many us make a query count for
+# e times less, how long it is kept (ms), most, number of cells, and for each principal: endpoint and principal, rows,
+# looked, near, how many cells it fell into, and these.
 _MEASURE = """
-local found = redis.call('HMGET', KEYS[3], 'bundle', 'recent', 'last')
-if found[1] ~= ARGV[2] then
-  redis.call('DEL', KEYS[3], KEYS[4])
-  found = {false, '0', ARGV[6]}
+local bundle, now, at = ARGV[1], ARGV[2], 7
+for k = 3, #KEYS, 2 do
+  local sums, cells = KEYS[k], KEYS[k + 1]
+  local found = redis.call('HMGET', sums, 'bundle', 'recent', 'last')
+  if found[1] ~= bundle then
+    redis.call('DEL', sums, cells)
+    found = {false, '0', now}
+  end
+  local gap = math.max(tonumber(now) - tonumber(found[3]), 0)
+  local recent = tonumber(found[2]) * math.exp(-gap / tonumber(ARGV[3])) + tonumber(ARGV[at + 1])
+  redis.call('HSET', sums, 'bundle', bundle, 'recent', string.format('%.9g', recent), 'last', now)
+  for i, name in ipairs({'rows', 'looked', 'near'}) do redis.call('HINCRBY', sums, name, ARGV[at + i]) end
+  local last = tonumber(ARGV[6]) - 1
+  redis.call('SETBIT', cells, last, redis.call('GETBIT', cells, last))
+  for i = at + 5, at + 4 + tonumber(ARGV[at + 4]) do redis.call('SETBIT', cells, ARGV[i], 1) end
+  redis.call('PEXPIRE', sums, ARGV[4])
+  redis.call('PEXPIRE', cells, ARGV[4])
+  redis.call('ZADD', KEYS[2], now, ARGV[at])
+  at = at + 5 + tonumber(ARGV[at + 4])
 end
-local gap = math.max(tonumber(ARGV[6]) - tonumber(found[3]), 0)
-local recent = tonumber(found[2]) * math.exp(-gap / tonumber(ARGV[7])) + tonumber(ARGV[3])
-redis.call('HSET', KEYS[3], 'bundle', ARGV[2], 'recent', string.format('%.9g', recent), 'last', ARGV[6])
-for i, name in ipairs({'rows', 'looked', 'near'}) do redis.call('HINCRBY', KEYS[3], name, ARGV[2 + i]) end
-local last = tonumber(ARGV[10]) - 1
-redis.call('SETBIT', KEYS[4], last, redis.call('GETBIT', KEYS[4], last))
-for i = 11, #ARGV do redis.call('SETBIT', KEYS[4], ARGV[i], 1) end
-for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[8]) end
-redis.call('ZADD', KEYS[2], ARGV[6], ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[9]) - 1)
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[5]) - 1)
+"""
+
+# KEYS: clock, and sums and cells of each principal. ARGV: fields of sums. Returns these and the cells in turn.
+_MEASURES = """
+local found = {}
+for k = 2, #KEYS, 2 do
+  for _, value in ipairs(ARGV) do found[#found + 1] = redis.call('HGET', KEYS[k], value) end
+  found[#found + 1] = redis.call('GET', KEYS[k + 1])
+end
+return found
 """
 
 # As scripts, because releases of the client library make different things of these commands' replies.
@@ -162,25 +180,26 @@ class RedisPrincipals:
 
     def measure(self, endpoint: str, bundle: str, cells: int, asking: Mapping[str, Asking], now_ns: int) -> None:
         """See `PrincipalStore`."""
-        fading = int(MINUTES * 60e6)
-        for name, asked in asking.items():
-            whose = msgspec.json.encode((endpoint, name)).decode()
-            counts = [asked.rows, asked.looked, asked.near]
-            args = [whose, bundle, *counts, now_ns // 1000, fading, _MEASURED_MS, _MOST, cells, *sorted(asked.cells)]
-            self._link.run(_MEASURE, [self._marks[0], self._measured, *self._measure_keys(whose)], args)
+        shared = [bundle, now_ns // 1000, int(MINUTES * 60e6), _MEASURED_MS, _MOST, cells]
+        names = list(asking)
+        for start in range(0, len(names), _MEASURED):
+            keys, args = [self._marks[0], self._measured], [*shared]
+            for name in names[start : start + _MEASURED]:
+                whose, asked = msgspec.json.encode((endpoint, name)).decode(), asking[name]
+                keys += self._measure_keys(whose)
+                args += [whose, asked.rows, asked.looked, asked.near, len(asked.cells), *sorted(asked.cells)]
+            self._link.run(_MEASURE, keys, args)
 
     def measures(self) -> list[Measure]:
         """See `PrincipalStore`."""
         found = []
-        for whose in self._link.run(_ASKED, [self._marks[0], self._measured], [])[::2]:
-            sums, cells = self._measure_keys(whose.decode())
-            bundle, recent, last, *counts = self._link.ask("HMGET", sums, *_SUMS)
-            if bundle is not None:
-                endpoint, name = msgspec.json.decode(whose, type=tuple[str, str])
-                bits = bytes(int(f"{byte:08b}"[::-1], 2) for byte in self._link.ask("GET", cells) or b"")
-                rows, looked, near = map(int, counts)
-                last_ns = int(last) * 1000
-                found.append(Measure(endpoint, name, bundle.decode(), rows, looked, near, float(recent), bits, last_ns))
+        known = [whose.decode() for whose in self._link.run(_ASKED, [self._marks[0], self._measured], [])[::2]]
+        for start in range(0, len(known), _MEASURED):
+            some = known[start : start + _MEASURED]
+            keys = [key for whose in some for key in self._measure_keys(whose)]
+            flat, width = self._link.run(_MEASURES, [self._marks[0], *keys], _SUMS), len(_SUMS) + 1
+            parts = (flat[at : at + width] for at in range(0, len(flat), width))
+            found += [_measure(whose, *part) for whose, part in zip(some, parts, strict=True) if part[0] is not None]
         return sorted(found, key=lambda each: (-each.last_ns, each.endpoint, each.principal))
 
     def _measure_keys(self, whose: str) -> tuple[str, str]:
@@ -235,3 +254,12 @@ class RedisPrincipals:
 def _number(id_: bytes) -> int:
     ms, _, seq = id_.decode().partition("-")
     return int(ms) * _SEQ + int(seq)
+
+
+def _measure(
+    whose: str, bundle: bytes, recent: bytes, last: bytes, rows: bytes, looked: bytes, near: bytes, cells: bytes | None
+) -> Measure:
+    endpoint, name = msgspec.json.decode(whose, type=tuple[str, str])
+    bits = bytes(int(f"{byte:08b}"[::-1], 2) for byte in cells or b"")
+    counts = (int(rows), int(looked), int(near))
+    return Measure(endpoint, name, bundle.decode(), *counts, float(recent), bits, int(last) * 1000)

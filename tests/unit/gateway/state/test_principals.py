@@ -88,6 +88,14 @@ def test_a_change_by_another_is_seen(opened: Open) -> None:
     assert one.changes != marked
 
 
+def test_many_are_measured(opened: Open) -> None:
+    store = opened()
+    asking = {f"{n:03d}": Asking(n, n, n // 2, set(range(n % 7))) for n in range(450)}
+    store.measure("m", "v", 8, asking, NOW)
+    found = {each.principal: (each.rows, each.near, each.cells[0].bit_count()) for each in store.measures()}
+    assert found == {name: (each.rows, each.near, len(each.cells)) for name, each in asking.items()}
+
+
 def test_what_others_asked_is_learned_once(opened: Open) -> None:
     one, other = opened(), opened()
     assert one.shared("one", 0) == []
