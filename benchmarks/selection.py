@@ -39,7 +39,7 @@ def main() -> int:
     """Status 2 where the data set is absent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="as `calibrate --quick`")
-    parser.add_argument("--cost", type=float, help="at most so many forward passes a row")
+    parser.add_argument("--cost", type=float, default=1.3, help="at most so many forward passes a row")
     asked = parser.parse_args()
     try:
         found = config(asked.cost)

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -50,24 +52,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows: shows that all works, measures little")
     parser.add_argument("--only", choices=tuple(SUBJECTS), help="one data set")
+    parser.add_argument("--rows", type=int, help="at most so many rows of each kind but honest ones")
+    parser.add_argument("--harden", type=int, help="so many rounds of self-play; 0 leaves hardened chains out")
+    parser.add_argument("--adaptive", type=int, help="so many rows for the attack that knows the chain")
+    parser.add_argument("--brief", action="store_true", help="calibrate all chains with --quick")
     asked = parser.parse_args()
+    effort = _effort(asked)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     for name in [asked.only] if asked.only else SUBJECTS:
-        command = f"python -m benchmarks.quality --only {name}" + " --quick" * asked.quick
+        numbers = {"rows": asked.rows, "harden": asked.harden, "adaptive": asked.adaptive}
+        said = "".join(f" --{key} {value}" for key, value in numbers.items() if value is not None)
+        command = f"python -m benchmarks.quality --only {name}{said}"
+        command += " --quick" * asked.quick + " --brief" * asked.brief
+        folder = CACHE / "results" if asked.quick else RESULTS
         try:
-            run(name, QUICK if asked.quick else FULL, command)
+            run(name, effort, command, asked.rows, folder)
         except DataMissing as missing:
             print(missing, file=sys.stderr)
             return 2
     return 0
 
 
-def run(name: str, effort: Effort, command: str) -> None:
-    """One data set, from the model to the page."""
+def _effort(asked: argparse.Namespace) -> Effort:
+    effort = QUICK if asked.quick else FULL
+    if asked.harden is not None:
+        effort = replace(effort, harden=asked.harden)
+    if asked.adaptive is not None:
+        effort = replace(effort, adaptive=asked.adaptive)
+    return replace(effort, quick=True) if asked.brief else effort
+
+
+def run(name: str, effort: Effort, command: str, rows: int | None, folder: Path) -> None:
+    """One data set, from the model to the page; at most so many `rows` of each kind but honest ones."""
     started, facts = time.perf_counter(), machine.facts(PACKAGES)
     subject = SUBJECTS[name](effort)
     say(f"{name}: making rows")
-    probes = list(subject.probes())
+    probes = [p if p.role == "honest" else replace(p, x=p.x[:rows]) for p in subject.probes()]
     say(f"{name}: attacks to learn from")
     calibration = Calibration.of(subject, effort.quick)
     refused, lines = Refused(), []
@@ -78,7 +98,6 @@ def run(name: str, effort: Effort, command: str) -> None:
         if calibrated.name in ATTACKED:
             attacked += knowing(subject, calibrated, calibration.made.sources, effort)
     facts["minutes"] = round((time.perf_counter() - started) / 60.0, 1)
-    folder = CACHE / "results" if effort.quick else RESULTS
     page = keep(subject, Table(lines, probes, attacked), refused, facts, command, folder)
     print(page.read_text())
 
@@ -87,7 +106,7 @@ def everything(subject: Subject, calibration: Calibration, effort: Effort, refus
     """The default chain, the combiners, every detector alone."""
     plain = default(subject, effort.quick)
     learns = any(isinstance(stage.detector, Combiner) for stage in plain.chain.stages)
-    yield from defaults(plain, hardened(subject, effort.quick, effort.harden) if learns else None)
+    yield from defaults(plain, hardened(subject, effort.quick, effort.harden) if learns and effort.harden else None)
     yield from combiners(calibration, effort)
     yield from alone(calibration, refused)
 

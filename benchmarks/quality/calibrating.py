@@ -25,6 +25,7 @@ from gateway.training.hardening import harden
 from gateway.training.learning import Learning, learn
 from gateway.training.passes import silent
 from gateway.training.prepare import Prepared, prepare
+from gateway.training.wearing import Wear
 
 Stages = Sequence[Mapping[str, Any]]
 
@@ -39,6 +40,7 @@ class Calibration:
     prepared: Prepared
     made: Made
     reference: RememberingReference
+    wear: Wear | None
     quick: bool
 
     @staticmethod
@@ -51,10 +53,11 @@ class Calibration:
         prepared = prepare(settings, Draft(folder))
         prepared = replace(prepared, backend=Remembering(prepared.backend))
         learned = learn(settings, prepared, folder, Learning(quick), silent)
-        return Calibration(settings, prepared, learned.made, learned.reference, quick)
+        return Calibration(settings, prepared, learned.made, learned.reference, learned.wear, quick)
 
     def chain(self, stages: Stages, examples: Examples | None = None) -> tuple[Chain, list[str]]:
-        """The calibrated chain, and what its stages have to say of their fit.
+        """The calibrated chain, and what its stages have to say of their fit. Mild wear is spared where a stage learns,
+        as the product has it; a detector alone shows what its evidence tells.
 
         Raises:
             OperatorError: a stage does not suit the model or the data.
@@ -62,7 +65,8 @@ class Calibration:
         configs = [StageConfig.model_validate(dict(stage)) for stage in stages]
         backend, read = self.prepared.backend, self.prepared.read
         settings, known = self.settings, self.reference
-        fitted = fit(configs, backend, read, settings.budget, settings.seed, silent, examples, known=known)
+        wear = self.wear if any(isinstance(config.detector, CombinerSpec) for config in configs) else None
+        fitted = fit(configs, backend, read, settings.budget, settings.seed, silent, examples, known=known, wear=wear)
         notes = [note for stage in fitted.stages for note in stage.notes]
         return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy), notes
 

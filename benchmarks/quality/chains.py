@@ -20,7 +20,9 @@ COMBINED: Stages = ({"kind": "combiner"},)
 # Which of the attacks that a combiner learns from are kin to those that it is judged by, by how their names start.
 KIN: Mapping[str, tuple[str, ...]] = {
     "FGSM, PGD, APGD": ("fgsm", "pgd", "apgd"),
-    "C&W, DeepFool": ("carlini_wagner",),
+    "C&W, DeepFool": ("carlini_wagner", "boundary"),
+    "Square": ("patches",),
+    "HopSkipJump": ("boundary", "carlini_wagner"),
 }
 
 
@@ -52,7 +54,7 @@ def combiners(calibration: Calibration, effort: Effort) -> Iterator[Calibrated]:
         left = calibration.without(attacks)
         if left is not None:
             yield _calibrated(f"{COMBINER} without {family}", calibration, COMBINED, left, family)
-    if calibration.made.sources is not None:
+    if calibration.made.sources is not None and effort.harden:
         hardened = calibration.hardened(effort.harden)
         yield _calibrated(HARDENED, calibration, COMBINED, hardened.examples, notes=hardened.notes)
 

@@ -63,7 +63,7 @@ The model gets {100 * subject.accuracy:.1f} % right of rows that it was not trai
 product's own code on one reference and one holdout; all below is other rows. Cells are the share found, in %, with the
 exact 95 % interval; the numbers of rows stand in the heads. Attacked rows are those that the model had right and has
 wrong as they could be sent: rounded to k/255, or whole numbers in a table. "Kin left out" is, for each attack, the
-combiner that learned from no attack of its kind; none ever learns from Square or HopSkipJump.
+combiner that learned from no attack of its kind: attacks are our own, in the kinds that calibrate makes.
 
 {remarks}""".rstrip()
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from attacks.network import Network
 
 FEW_ROWS = 10  # an attack that won fewer teaches nothing
+WORN_ROWS = 300  # of each kind of wear
 _RULES_ROWS = 5000
 _SAMPLE_ROWS = 16
 
@@ -105,7 +106,7 @@ class Victims:
 
     def worn(self, wear: Wear, seed: int) -> dict[str, View]:
         """By kind of wear, rows that it left what they were to the model."""
-        made = wear.each(self.batch, self.backend, seed)
+        made = wear.each(self.batch, self.backend, seed, WORN_ROWS)
         return {kind: View(rows, self.backend) for kind, rows in made.items() if len(rows) >= FEW_ROWS}
 
 

@@ -22,6 +22,8 @@ from gateway.training.splits import MIN_TRAIN
 from gateway.training.wearing import Wear
 from models.specs import load_model
 
+_WORN_ROWS = 1500  # of each kind of wear, for detectors that learn what it makes usual
+
 
 @dataclass(frozen=True, slots=True)
 class Learning:
@@ -119,7 +121,7 @@ def _reference(
     wear: Wear | None,
 ) -> RememberingReference:
     rows, spec = prepared.read("reference"), prepared.backend.spec
-    made = {} if wear is None else wear.each(rows.batch, prepared.backend, settings.seed)
+    made = {} if wear is None else wear.each(rows.batch, prepared.backend, settings.seed, _WORN_ROWS)
     return RememberingReference(
         View(rows.batch, Chunked(prepared.backend, progress)),
         spec,

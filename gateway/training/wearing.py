@@ -24,7 +24,7 @@ Wears = Literal["mild", "none"]
 
 _RULES_ROWS = 5000
 _MILD = 0.8  # of the rows keep their class, or that wear is not mild to this model
-MOST_ROWS = 1000  # of each kind of wear that cuts and tail maps are held against
+MOST_ROWS = 600  # of each kind of wear that cuts and tail maps are held against
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Wear:
             step = np.where(step > 0.0, step, 1.0)
         return Wear(spec, low, np.maximum(high - low, 1e-12), rules["origin"].reshape(spec.shape), step, kinds(spec))
 
-    def each(self, batch: Batch, backend: ModelBackend, seed: int) -> dict[str, Batch]:
-        """By kind of wear, these rows with it, of random strength; those whose class stayed what it was."""
+    def each(self, batch: Batch, backend: ModelBackend, seed: int, most: int = MOST_ROWS) -> dict[str, Batch]:
+        """By kind of wear, these rows, `most` of them, with it, of random strength; those whose class stayed."""
         random = np.random.default_rng(seed)
         classes = _classes(backend, batch)
         found: dict[str, Batch] = {}
         for kind in self.kinds:
-            rows = random.permutation(len(batch))[:MOST_ROWS]
+            rows = random.permutation(len(batch))[:most]
             part = batch.take(rows)
             changed = part.with_x(self.made(part.x, {kind: np.arange(len(part))}, random))
             same = _same(backend, changed, classes, rows)
