@@ -31,17 +31,22 @@ class Chains:
         arrays = (self._tags, self._last, self._owners, self._lengths, self._times)
         return sum(array.nbytes for array in arrays)
 
-    def add(self, hashes: Array, owner: int, now: float, since: float) -> tuple[int, int]:
-        """Remembers a row (kept,) and gives the number of rows before it in its chain: the owner's own, and all."""
+    def add(self, hashes: Array, owners: Array, now: float, since: float) -> list[tuple[int, int]]:
+        """Remembers rows (n, kept), in order, of `owners` (n,); of each the number of rows before it in its chain: the
+        owner's own, and all.
+        """
         slots = (hashes & self._mask).astype(np.int64)
         tags = (hashes >> np.uint64(32)).astype(np.uint32)
+        return [self._one(*row, now, since) for row in zip(slots, tags, owners.tolist(), strict=True)]
+
+    def _one(self, slots: Array, tags: Array, owner: int, now: float, since: float) -> tuple[int, int]:
         known = self._last[slots][self._tags[slots] == tags]
         known = known[(known > 0) & (known > self._count - len(self._times))]
         own = shared = 0
-        if 2 * len(known) >= len(hashes):
+        if 2 * len(known) >= len(slots):
             row, times = _most(known)
             place = row % len(self._times)
-            if times >= _SHARED * len(hashes) and self._times[place] >= since:
+            if times >= _SHARED * len(slots) and self._times[place] >= since:
                 shared = int(self._lengths[place, 1]) + 1
                 own = int(self._lengths[place, 0]) + 1 if self._owners[place] == owner else 0
         self._count += 1

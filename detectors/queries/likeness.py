@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
 from detectors.base import Unsuitable
 from detectors.queries.hashes import Hashes, Quantiser
-from detectors.queries.limits import COUNTS, MOST, WINDOWS, Limits
+from detectors.queries.limits import COUNTS, WINDOWS, Limits
 from detectors.queries.pooled import Pooled
 from detectors.queries.surroundings import KEPT, Surroundings
 from models.batch import Array, Arrays, InputSpec
@@ -73,18 +74,18 @@ class Likeness:
             Quantiser.from_arrays(part("hashes")),
         )
 
-    def alike(self, ratios: Array, least: int) -> tuple[int, int] | None:
-        """How many of the last how many rows are alike, where any are: `ratios` (n,) is the squared distance to each,
-        oldest first, in squared units. Fewer than `least` never are.
+    def alike(self, ratios: Array, places: Array, total: int, least: int) -> tuple[int, int] | None:
+        """How many of the last how many of `total` rows are alike, where any are.
+
+        `ratios` (n,) are the distances, in units, to those that count as near, and `places` which they are, ascending:
+        0 is the oldest. Fewer than `least` never are.
         """
-        near = np.flatnonzero(ratios < MOST * MOST)
-        if len(near) < least:
+        if len(places) < least:
             return None
-        total = len(ratios)
-        distances = np.sqrt(ratios[near])
+        distances, known = ratios.tolist(), places.tolist()  # few: lists are quicker
         for window in WINDOWS:
             n = min(window, total)
-            within = np.sort(distances[near >= total - n])
+            within = sorted(distances[bisect_left(known, total - n) :])
             for count in COUNTS:
                 if count > len(within):
                     break

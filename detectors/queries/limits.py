@@ -8,7 +8,7 @@ Pickands 1975) and followed to one row in 400,000; over n a power law is fitted,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Limits:
     """`levels`: by count k, the intercept and slope of the log limit over log n."""
 
     levels: Mapping[int, tuple[float, float]]
+    known: dict[tuple[int, int], float] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @staticmethod
     def fit(z: Array, units: Surroundings, seed: int) -> Limits:
@@ -61,6 +62,12 @@ class Limits:
 
     def __call__(self, count: int, n: int) -> float:
         """The largest ratio of distance to unit at which `count` of `n` rows are alike; 0 where there is none."""
+        found = self.known.get((count, n))
+        if found is None:
+            found = self.known[count, n] = self._limit(count, n)  # few counts, and no more n than rows are remembered
+        return found
+
+    def _limit(self, count: int, n: int) -> float:
         level = self.levels.get(count)
         if level is None or count > n:
             return 0.0

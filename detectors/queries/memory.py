@@ -11,8 +11,9 @@ import numpy as np
 
 from detectors.queries.chains import Chains
 from detectors.queries.likeness import Likeness
+from detectors.queries.limits import MOST
 from detectors.queries.ring import Ring
-from detectors.queries.surroundings import squared_distances
+from detectors.queries.surroundings import probes
 from models.batch import Array
 
 _CROWD = 8  # like queries of several callers that count as one attack
@@ -62,16 +63,46 @@ class _Rows:
     numbers: Array
     reasons: list[str]
 
-    def by_caller(self) -> Iterator[tuple[_Caller, Array]]:
+    def by_caller(self) -> Iterator[tuple[_Caller, list[int]]]:
         """Every caller, and the indices of its rows."""
-        for caller in dict.fromkeys(self.callers):
-            yield caller, np.flatnonzero(self.numbers == caller.number)
+        found: dict[int, tuple[_Caller, list[int]]] = {}
+        for row, caller in enumerate(self.callers):
+            found.setdefault(caller.number, (caller, []))[1].append(row)
+        return iter(found.values())
 
     def crowded(self, row: int, reason: str) -> None:
         """The row is like many of others: that may happen to anybody once."""
         self.callers[row].crowded += 1
         if self.callers[row].crowded >= _CROWDED:
             self.reasons[row] = self.reasons[row] or reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Signatures on their way through what is remembered: see `probes`; (n,) their squared lengths and squared units.
+
+    What is below its entry of `limits` counts as near.
+    """
+
+    probes: Array
+    squares: Array
+    units: Array
+    limits: list[float]
+
+    @staticmethod
+    def of(z: Array, units: Array) -> _Compared:
+        """Signatures (n, d), and the units there, (n,)."""
+        squares, units = np.einsum("ij,ij->i", z, z), units**2
+        return _Compared(probes(z), squares, units, (MOST * MOST * units - squares).tolist())
+
+    def near(self, row: int, distances: Array, least: int) -> Array | None:
+        """The places of those that count as near, of `distances` (m,); None where they are fewer than `least`."""
+        places: Array = (distances < self.limits[row]).nonzero()[0]
+        return None if len(places) < least else places
+
+    def ratios(self, row: int, distances: Array) -> Array:
+        """Distances in units, of `distances` (m,)."""
+        return np.asarray(np.sqrt(np.maximum(distances + self.squares[row], 0.0) / self.units[row]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +132,7 @@ class QueryMemory:
         told: bool = False,
     ) -> None:
         self._likeness = likeness
-        self._secret = hashlib.sha256(secret).digest()
+        self._keyed = hashlib.blake2b(digest_size=8, key=hashlib.sha256(secret).digest())
         self._bounds = Bounds() if bounds is None else bounds
         self._hashes = likeness.hashes(secret) if hashed else None
         self._chains = Chains() if hashed else None
@@ -175,9 +206,9 @@ class QueryMemory:
         z = np.zeros((len(x), self._width), np.float32)
         if self._pooled:
             z = self._likeness.pooled(x)
-            units = self._likeness.units(z) ** 2
-            self._others(rows, z, units, now)
-            self._own(rows, z, units, now)
+            asked = _Compared.of(z, self._likeness.units(z))
+            self._others(rows, z, asked, now)
+            self._own(rows, z, asked, now)
             if self._told is not None:
                 self._told.append(Asked(tuple(caller.name for caller in callers), digests, z))
         else:
@@ -205,28 +236,34 @@ class QueryMemory:
             caller.ring.add(z[mine], rows.digests[mine], caller.number, now)
             self._nbytes += caller.ring.nbytes
 
-    def _own(self, rows: _Rows, z: Array, units: Array, now: float) -> None:
+    def _own(self, rows: _Rows, z: Array, asked: _Compared, now: float) -> None:
         self._remember(rows, z, now)
         for caller, mine in rows.by_caller():
-            ring = caller.ring
-            ratios = squared_distances(z[mine], ring.z, ring.squares) / units[mine, None]
-            earlier = len(ring) - len(mine)
+            known, earlier = caller.ring.known, len(caller.ring) - len(mine)
             for place, row in enumerate(mine):
-                found = self._likeness.alike(ratios[place, : earlier + place], self._bounds.similar)
+                total = earlier + place
+                distances = known[:total] @ asked.probes[row]
+                near = asked.near(row, distances, self._bounds.similar)
+                if near is None:
+                    continue
+                ratios = asked.ratios(row, distances[near])
+                found = self._likeness.alike(ratios, near, total, self._bounds.similar)
                 if found is not None:
                     rows.reasons[row] = f"{found[0]} of its last {found[1]} queries are like it"
 
-    def _others(self, rows: _Rows, z: Array, units: Array, now: float) -> None:
+    def _others(self, rows: _Rows, z: Array, asked: _Compared, now: float) -> None:
         ring = self._everybody
         if not self._bounds.everybody:
             return
         fresh = ~ring.has(rows.digests)
-        if len(ring) >= _CROWD and fresh.any():
-            ratios = squared_distances(z, ring.z, ring.squares)
-            ratios /= units[:, None]
-            ratios[ring.owners == rows.numbers[:, None]] = np.inf
-            for row in np.flatnonzero(fresh):
-                found = self._likeness.alike(ratios[row], _CROWD)
+        if len(ring) >= _CROWD:
+            some = np.flatnonzero(fresh)
+            for row, distances in zip(some.tolist(), asked.probes[some] @ ring.known.T, strict=True):
+                near = asked.near(row, distances, _CROWD)
+                if near is None:
+                    continue
+                near = near[ring.owners[near] != rows.numbers[row]]
+                found = self._likeness.alike(asked.ratios(row, distances[near]), near, len(ring), _CROWD)
                 if found is not None:
                     rows.crowded(row, f"{found[0]} of {found[1]} queries of others are like it")
         ring.add(z[fresh], rows.digests[fresh], rows.numbers[fresh], now)
@@ -234,8 +271,8 @@ class QueryMemory:
     def _hashed(self, rows: _Rows, x: Array, now: float, since: float) -> None:
         if self._hashes is None or self._chains is None:
             return
-        for row, hashes in enumerate(self._hashes(x)):
-            own, shared = self._chains.add(hashes, rows.callers[row].number, now, since)
+        found = self._chains.add(self._hashes(x), rows.numbers, now, since)
+        for row, (own, shared) in enumerate(found):
             if own >= self._bounds.similar:
                 rows.reasons[row] = rows.reasons[row] or f"a variant of its {own} queries before"
             elif self._bounds.everybody and shared >= _CROWD:
@@ -257,5 +294,6 @@ class QueryMemory:
             self._nbytes -= caller.ring.nbytes
 
     def _digest(self, row: Array) -> int:
-        told = np.ascontiguousarray(row).tobytes()
-        return int.from_bytes(hashlib.blake2b(told, digest_size=8, key=self._secret).digest(), "little")
+        told = self._keyed.copy()
+        told.update(row.tobytes())
+        return int.from_bytes(told.digest(), "little")

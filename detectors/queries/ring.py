@@ -7,26 +7,27 @@ import numpy as np
 from models.batch import Array
 
 _FIRST = 32
-_ARRAYS = ("_z", "_squares", "_digests", "_owners", "_times")
+_ARRAYS = ("_known", "_digests", "_owners", "_times")
 
 
 class Ring:
     """Signatures (d,) float32, digests uint64, owners int32 and times of the last `rows` rows, oldest first.
 
-    The newest stand at the end of arrays of twice that length, so that the last n are always one slice.
+    The newest stand at the end of arrays of twice that length, so that the last n are always one slice. `nbytes` are
+    those of its arrays.
     """
 
-    __slots__ = ("_digests", "_end", "_owners", "_rows", "_squares", "_start", "_times", "_z")
+    __slots__ = ("_digests", "_end", "_known", "_owners", "_rows", "_start", "_times", "nbytes")
 
     def __init__(self, rows: int, width: int) -> None:
         self._rows = rows
         self._start = self._end = 0
         size = 2 * min(rows, _FIRST)
-        self._z = np.empty((size, width), dtype=np.float32)
-        self._squares = np.empty(size, dtype=np.float32)
+        self._known = np.empty((size, width + 1), dtype=np.float32)
         self._digests = np.empty(size, dtype=np.uint64)
         self._owners = np.empty(size, dtype=np.int32)
         self._times = np.empty(size)
+        self.nbytes = self._sized()
 
     def __len__(self) -> int:
         return self._end - self._start
@@ -34,12 +35,17 @@ class Ring:
     @property
     def z(self) -> Array:
         """(n, d), oldest first."""
-        return self._z[self._start : self._end]
+        return self._known[self._start : self._end, :-1]
 
     @property
     def squares(self) -> Array:
         """(n,), the squared lengths of `z`."""
-        return self._squares[self._start : self._end]
+        return self._known[self._start : self._end, -1]
+
+    @property
+    def known(self) -> Array:
+        """(n, d + 1), `z` and `squares` side by side."""
+        return self._known[self._start : self._end]
 
     @property
     def digests(self) -> Array:
@@ -50,11 +56,6 @@ class Ring:
     def owners(self) -> Array:
         """(n,), oldest first."""
         return self._owners[self._start : self._end]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its arrays."""
-        return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
     def has(self, digests: Array) -> Array:
         """Which of the digests (n,) are remembered: a mask."""
@@ -69,12 +70,12 @@ class Ring:
     def add(self, z: Array, digests: Array, owners: Array | int, now: float) -> None:
         """Remembers up to `rows` more rows, of which the oldest make room. Time never goes back."""
         n = len(z)
-        if self._end + n > len(self._z):
+        if self._end + n > len(self._times):
             self._make_room(n)
         stop = self._end + n
         last = self._times[self._end - 1] if len(self) else now
-        self._z[self._end : stop] = z
-        self._squares[self._end : stop] = np.einsum("ij,ij->i", z, z)
+        self._known[self._end : stop, :-1] = z
+        self._known[self._end : stop, -1] = np.einsum("ij,ij->i", z, z)
         self._digests[self._end : stop] = digests
         self._owners[self._end : stop] = owners
         self._times[self._end : stop] = max(now, last)
@@ -85,7 +86,7 @@ class Ring:
         """Moves what is remembered to the front, into longer arrays until they are as long as they get."""
         kept = slice(max(self._start, self._end + n - self._rows), self._end)
         held = kept.stop - kept.start if kept.stop > kept.start else 0
-        size = len(self._z)
+        size = len(self._times)
         while size < 2 * self._rows and held + n > size // 2:
             size = min(2 * size, 2 * self._rows)
         for name in _ARRAYS:
@@ -95,3 +96,7 @@ class Ring:
                 new[:held] = old[kept].copy()
             setattr(self, name, new)
         self._start, self._end = 0, held
+        self.nbytes = self._sized()
+
+    def _sized(self) -> int:
+        return sum(getattr(self, name).nbytes for name in _ARRAYS)

@@ -24,10 +24,10 @@ class Surroundings:
     rows: Array
     low: float
     high: float
-    squares: Array = field(init=False, repr=False)
+    known: Array = field(init=False, repr=False)  # (m, d + 1), rows and their squared lengths side by side
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "squares", np.einsum("ij,ij->i", self.rows, self.rows))
+        object.__setattr__(self, "known", np.column_stack([self.rows, np.einsum("ij,ij->i", self.rows, self.rows)]))
 
     @staticmethod
     def of(rows: Array, others: Array) -> Surroundings:
@@ -45,7 +45,10 @@ class Surroundings:
 
     def __call__(self, z: Array) -> Array:
         """The unit at each signature."""
-        return np.clip(_nearest(z, self.rows, self.squares), self.low, self.high)
+        k = min(_NEAREST, len(self.known)) - 1
+        found = np.partition(probes(z) @ self.known.T, k, axis=1)[:, k] + np.einsum("ij,ij->i", z, z)
+        units: Array = np.clip(np.sqrt(np.maximum(found, 0.0)), self.low, self.high)
+        return units
 
     def to_arrays(self) -> dict[str, Array]:
         """What a bundle keeps."""
@@ -58,15 +61,20 @@ class Surroundings:
         return Surroundings(arrays["honest"], float(low), float(high))
 
 
-def squared_distances(a: Array, b: Array, squares: Array | None = None) -> Array:
-    """(n, d) and (m, d) to (n, m), not below 0. `squares` are the squared lengths of `b`, where they are known."""
+def probes(z: Array) -> Array:
+    """(n, d) to (n, d + 1): times rows and their squared lengths side by side, squared distances less those of `z`."""
+    return np.column_stack([-2.0 * z, np.ones(len(z), z.dtype)])
+
+
+def squared_distances(a: Array, b: Array) -> Array:
+    """(n, d) and (m, d) to (n, m), not below 0."""
     found = (-2.0 * a) @ b.T
     found += np.einsum("ij,ij->i", a, a)[:, None]
-    found += np.einsum("ij,ij->i", b, b) if squares is None else squares
+    found += np.einsum("ij,ij->i", b, b)
     return np.maximum(found, 0.0, out=found)
 
 
-def _nearest(z: Array, rows: Array, squares: Array | None = None) -> Array:
+def _nearest(z: Array, rows: Array) -> Array:
     k = min(_NEAREST, len(rows)) - 1
-    parts = [squared_distances(z[start : start + 1024], rows, squares) for start in range(0, len(z), 1024)]
+    parts = [squared_distances(z[start : start + 1024], rows) for start in range(0, len(z), 1024)]
     return np.concatenate([np.sqrt(np.partition(part, k, axis=1)[:, k]) for part in parts] or [np.empty(0, z.dtype)])

@@ -117,10 +117,14 @@ def test_a_changed_value_changes_only_the_windows_it_is_in() -> None:
 def test_chains_grow_over_variants_and_tell_owners_apart() -> None:
     chains = Chains(rows=16, slots=2**12)
     row = np.random.default_rng(0).integers(0, 2**63, 50).astype(np.uint64)
-    assert [chains.add(row, 1, 0.0, -1.0) for _ in range(3)] == [(0, 0), (1, 1), (2, 2)]
-    assert chains.add(row, 2, 0.0, -1.0) == (0, 3)
-    assert chains.add(row, 2, 0.0, -1.0) == (1, 4)
-    assert chains.add(row, 2, 9.0, 5.0) == (0, 0)  # what was before 5.0 is forgotten
+
+    def add(owner: int, now: float = 0.0, since: float = -1.0, times: int = 1) -> list[tuple[int, int]]:
+        return chains.add(np.repeat(row[None], times, axis=0), np.full(times, owner), now, since)
+
+    assert add(1, times=3) == [(0, 0), (1, 1), (2, 2)]
+    assert add(2) == [(0, 3)]
+    assert add(2) == [(1, 4)]
+    assert add(2, 9.0, 5.0) == [(0, 0)]  # what was before 5.0 is forgotten
 
 
 def test_a_ring_keeps_the_last_rows_in_order() -> None:
