@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.console import drifting
 from gateway.configfile import read
 from gateway.console.access import Access
 from gateway.console.app import build
@@ -23,7 +24,7 @@ from gateway.telemetry.describe import describe, facts_of
 from tests.traffic import failed, info, observe, odd, wild
 from tests.visitor import Visitor
 
-CONFIG = "endpoints: {digits: {model: {kind: onnx, path: digits.onnx}, reference: train.npz}}\n"
+CONFIG = f"endpoints: {{digits: {{model: {{kind: onnx, path: digits.onnx}}, reference: train.npz{drifting.CONFIG}}}}}\n"
 LIMIT_MS = 200.0
 _CHUNK = 500
 
@@ -77,6 +78,8 @@ def pages(newest: str) -> dict[str, str]:
         "requests together by principal": "/requests?together=principal",
         "requests together by input": "/requests?together=digest",
         "principals": "/principals",
+        "drift, 1 h": "/drift",
+        "drift, 24 h": "/drift?range=24h&class=1",
         "requests with the same input": f"/requests?digest={7:064x}",
         "search by id": f"/requests?q={newest[:12]}",
         "search for nothing": "/requests?q=ffffffffffffffff",
@@ -96,6 +99,7 @@ def main() -> int:
         folder = Path(work)
         (folder / "watchgate.yaml").write_text(CONFIG)
         newest = fill(folder, options.requests)
+        drifting.fill(folder)
         source = Source(read(folder / "watchgate.yaml"), folder / "watchgate.yaml")
         print(f"pages over {options.requests:,} stored requests, {options.times} times each, ms\n")
         print("| page | first | median | slowest | CPU |\n|---|---:|---:|---:|---:|")

@@ -12,6 +12,7 @@ from detectors.drift.monitor import Monitor
 from gateway.config import Config
 from gateway.console.calibration import Calibration, read_calibration
 from gateway.console.driftbins import read_monitor
+from gateway.console.sharedsource import SharedSource
 from gateway.console.standing import Standing
 from gateway.errors import OperatorError
 from gateway.metrics.meter import Numbers
@@ -19,7 +20,7 @@ from gateway.metrics.tally import total
 from gateway.state.shared.store import SharedStore
 from gateway.state.sqlite import FILE, SqliteStore
 from gateway.state.store import StoreError
-from gateway.tracking.driftreading import Drift, bundle_of, read_standing, shared_if_any, watched
+from gateway.tracking.driftreading import Drift, bundle_of, read_standing, watched
 
 _METRICS_S = 0.5  # pages that are made at once share one reading of the metrics files
 
@@ -37,6 +38,7 @@ class Source:
         self.opened = 0  # how often the store was opened
         self._read: tuple[float, Numbers] = (-1e9, {})
         self._bundles: dict[str, tuple[float, Calibration | None]] = {}
+        self._shared = SharedSource(config)
         self._monitors: dict[str, tuple[str, Monitor | None]] = {}
 
     @contextmanager
@@ -78,7 +80,7 @@ class Source:
             StoreError: it can't be read now.
             OperatorError: it is another program's, or a later release's.
         """
-        with shared_if_any(self.config) as store:
+        with self._shared.use() as store:
             yield store
 
     def monitor(self, endpoint: str) -> tuple[str | None, Monitor | None]:
@@ -112,6 +114,7 @@ class Source:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+        self._shared.close()
 
     def _current(self) -> SqliteStore:
         """The store behind the path: if somebody removed the folder, the one that took its place."""
