@@ -112,7 +112,7 @@ def _calibrate(
         rows=prepared.counts,
         stages=_stages(fitted, measured),
         measured=measured,
-        notes=(*prepared.notes, *learned.made.notes, *(() if selection is None else selection.notes), *known),
+        notes=(*prepared.notes, *learned.made.notes, *(() if selection is None else selection.notes), *known, *_spared(fitted)),
         warnings=(*_warnings(settings, prepared, saw_training), *_untrusted(settings)),
         limit=settings.cost,
         selection=selection,
@@ -183,6 +183,16 @@ def _manifest(
 def _packages() -> dict[str, str]:
     installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
     return {package: installed[package] for package in _PACKAGES if package in installed}
+
+
+def _spared(fitted: FittedChain) -> list[str]:
+    """For the sake of which wear less of a budget is used than honest rows without any would let be."""
+    cuts = {"flagging": fitted.flag, "rejecting": fitted.reject}
+    return [
+        f"the cut for {what} is lower than honest rows alone would have it, to spare those with the wear {cut.spared}"
+        for what, cut in cuts.items()
+        if cut is not None and cut.spared
+    ]
 
 
 def _untrusted(settings: EndpointConfig) -> list[str]:
