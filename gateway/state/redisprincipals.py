@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.state import principalscripts as scripts
 from gateway.state.measures import MINUTES, Asking, Measure
 from gateway.state.principals import Mark
 from gateway.state.redislink import RedisLink, link
@@ -19,113 +20,6 @@ _MEASURED = 200  # principals that are measured or read at once
 _SUMS = ("bundle", "recent", "last", "rows", "looked", "near")
 _READ = 1000  # pieces that are read at once
 _SEQ = 2**20  # a stream's id as one number: milliseconds and what is counted within one
-
-# KEYS: clock, facts, alike, until, queries, asked last, changes, sender. ARGV: time (us), most, sequence, how long it
-# is kept (ms), number of marks, and for each mark: principal, facts, alike, until (us); then principals and queries.
-_ADD = """
-if ARGV[3] ~= '' then
-  if tonumber(redis.call('GET', KEYS[8]) or '0') >= tonumber(ARGV[3]) then return end
-  redis.call('SET', KEYS[8], ARGV[3], 'PX', ARGV[4])
-end
-local function drop(names, byTime, ...)
-  for _, name in ipairs(names) do
-    redis.call('ZREM', byTime, name)
-    for _, hash in ipairs({...}) do redis.call('HDEL', hash, name) end
-  end
-end
-drop(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[1]), KEYS[4], KEYS[2], KEYS[3])
-local at = 6
-for _ = 1, tonumber(ARGV[5]) do
-  local name, ends = ARGV[at], ARGV[at + 3]
-  redis.call('HSETNX', KEYS[2], name, ARGV[at + 1])
-  redis.call('HINCRBY', KEYS[3], name, ARGV[at + 2])
-  local known = redis.call('ZSCORE', KEYS[4], name)
-  if not known or tonumber(known) < tonumber(ends) then redis.call('ZADD', KEYS[4], ends, name) end
-  at = at + 4
-end
-for i = at, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[5], ARGV[i], ARGV[i + 1])
-  redis.call('ZADD', KEYS[6], ARGV[1], ARGV[i])
-end
-local most = tonumber(ARGV[2])
-drop(redis.call('ZRANGE', KEYS[4], 0, -most - 1), KEYS[4], KEYS[2], KEYS[3])
-drop(redis.call('ZRANGE', KEYS[6], 0, -most - 1), KEYS[6], KEYS[5])
-redis.call('SET', KEYS[7], ARGV[1], 'NX')
-redis.call('INCR', KEYS[7])
-"""
-
-# KEYS: clock, facts, alike, until. ARGV: time (us). Returns principal, facts, alike and until (us) in turn.
-_MARKS = """
-local found = {}
-local ends = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. ARGV[1], '+inf', 'WITHSCORES')
-for i = 1, #ends, 2 do
-  found[#found + 1] = ends[i]
-  found[#found + 1] = redis.call('HGET', KEYS[2], ends[i])
-  found[#found + 1] = redis.call('HGET', KEYS[3], ends[i])
-  found[#found + 1] = ends[i + 1]
-end
-return found
-"""
-
-# KEYS: clock, facts, alike, until, changes. ARGV: principal.
-_LIFT = """
-for _, hash in ipairs({KEYS[2], KEYS[3]}) do redis.call('HDEL', hash, ARGV[1]) end
-local was = redis.call('ZREM', KEYS[4], ARGV[1])
-if was == 1 then redis.call('INCR', KEYS[5]) end
-return was
-"""
-
-# KEYS: clock, stream. ARGV: worker, seconds, most, and endpoints and packed rows in turn.
-_SHARE = """
-local oldest = string.format('%.0f', (tonumber(redis.call('TIME')[1]) - tonumber(ARGV[2])) * 1000)
-for i = 4, #ARGV, 2 do
-  redis.call('XADD', KEYS[2], '*', 'w', ARGV[1], 'e', ARGV[i], 'a', ARGV[i + 1])
-end
-redis.call('XTRIM', KEYS[2], 'MINID', oldest)
-redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
-redis.call('EXPIRE', KEYS[2], 86400)
-"""
-
-# KEYS: clock, index, and sums and cells of each principal. ARGV: bundle, time (us), how many us make a query count for
-# e times less, how long it is kept (ms), most, number of cells, and for each principal: endpoint and principal, rows,
-# looked, near, how many cells it fell into, and these.
-_MEASURE = """
-local bundle, now, at = ARGV[1], ARGV[2], 7
-for k = 3, #KEYS, 2 do
-  local sums, cells = KEYS[k], KEYS[k + 1]
-  local found = redis.call('HMGET', sums, 'bundle', 'recent', 'last')
-  if found[1] ~= bundle then
-    redis.call('DEL', sums, cells)
-    found = {false, '0', now}
-  end
-  local gap = math.max(tonumber(now) - tonumber(found[3]), 0)
-  local recent = tonumber(found[2]) * math.exp(-gap / tonumber(ARGV[3])) + tonumber(ARGV[at + 1])
-  redis.call('HSET', sums, 'bundle', bundle, 'recent', string.format('%.9g', recent), 'last', now)
-  for i, name in ipairs({'rows', 'looked', 'near'}) do redis.call('HINCRBY', sums, name, ARGV[at + i]) end
-  local last = tonumber(ARGV[6]) - 1
-  redis.call('SETBIT', cells, last, redis.call('GETBIT', cells, last))
-  for i = at + 5, at + 4 + tonumber(ARGV[at + 4]) do redis.call('SETBIT', cells, ARGV[i], 1) end
-  redis.call('PEXPIRE', sums, ARGV[4])
-  redis.call('PEXPIRE', cells, ARGV[4])
-  redis.call('ZADD', KEYS[2], now, ARGV[at])
-  at = at + 5 + tonumber(ARGV[at + 4])
-end
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[5]) - 1)
-"""
-
-# KEYS: clock, and sums and cells of each principal. ARGV: fields of sums. Returns these and the cells in turn.
-_MEASURES = """
-local found = {}
-for k = 2, #KEYS, 2 do
-  for _, value in ipairs(ARGV) do found[#found + 1] = redis.call('HGET', KEYS[k], value) end
-  found[#found + 1] = redis.call('GET', KEYS[k + 1])
-end
-return found
-"""
-
-# As scripts, because releases of the client library make different things of these commands' replies.
-_TOLD = "return redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])"
-_ASKED = "return redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')"
 
 
 class RedisPrincipals:
@@ -157,11 +51,11 @@ class RedisPrincipals:
             facts = msgspec.json.encode((mark.endpoint, mark.reason, mark.since_ns))
             args += [mark.principal, facts, mark.alike, mark.until_ns // 1000]
         args += [part for each in queries.items() for part in each]
-        self._link.run(_ADD, keys, args)
+        self._link.run(scripts.ADD, keys, args)
 
     def marks(self, now_ns: int) -> dict[str, Mark]:
         """See `PrincipalStore`."""
-        flat = self._link.run(_MARKS, self._marks, [now_ns // 1000])
+        flat = self._link.run(scripts.MARKS, self._marks, [now_ns // 1000])
         found = {}
         for name, facts, alike, until_us in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True):
             endpoint, reason, since_ns = msgspec.json.decode(facts, type=tuple[str, str, int])
@@ -171,7 +65,7 @@ class RedisPrincipals:
 
     def queries(self) -> dict[str, int]:
         """See `PrincipalStore`."""
-        last = self._link.run(_ASKED, [self._marks[0], self._last], [])
+        last = self._link.run(scripts.ASKED, [self._marks[0], self._last], [])
         names = sorted(zip(last[::2], last[1::2], strict=True), key=lambda each: (-float(each[1]), each[0]))
         if not names:
             return {}
@@ -188,16 +82,16 @@ class RedisPrincipals:
                 whose, asked = msgspec.json.encode((endpoint, name)).decode(), asking[name]
                 keys += self._measure_keys(whose)
                 args += [whose, asked.rows, asked.looked, asked.near, len(asked.cells), *sorted(asked.cells)]
-            self._link.run(_MEASURE, keys, args)
+            self._link.run(scripts.MEASURE, keys, args)
 
     def measures(self) -> list[Measure]:
         """See `PrincipalStore`."""
         found = []
-        known = [whose.decode() for whose in self._link.run(_ASKED, [self._marks[0], self._measured], [])[::2]]
+        known = [whose.decode() for whose in self._link.run(scripts.ASKED, [self._marks[0], self._measured], [])[::2]]
         for start in range(0, len(known), _MEASURED):
             some = known[start : start + _MEASURED]
             keys = [key for whose in some for key in self._measure_keys(whose)]
-            flat, width = self._link.run(_MEASURES, [self._marks[0], *keys], _SUMS), len(_SUMS) + 1
+            flat, width = self._link.run(scripts.MEASURES, [self._marks[0], *keys], _SUMS), len(_SUMS) + 1
             parts = (flat[at : at + width] for at in range(0, len(flat), width))
             found += [_measure(whose, *part) for whose, part in zip(some, parts, strict=True) if part[0] is not None]
         return sorted(found, key=lambda each: (-each.last_ns, each.endpoint, each.principal))
@@ -208,7 +102,7 @@ class RedisPrincipals:
     def share(self, worker: str, asked: Sequence[tuple[str, bytes]], now_ns: int) -> None:
         """See `PrincipalStore`; the time is the server's."""
         flat = [part for each in asked for part in each]
-        self._link.run(_SHARE, [self._marks[0], self._told], [worker, _TOLD_S, _MOST_TOLD, *flat])
+        self._link.run(scripts.SHARE, [self._marks[0], self._told], [worker, _TOLD_S, _MOST_TOLD, *flat])
 
     def shared(self, worker: str, after: int) -> list[tuple[int, str, bytes]]:
         """See `PrincipalStore`."""
@@ -218,7 +112,7 @@ class RedisPrincipals:
         self._read = max(self._read, after)  # further than the last of another worker's: own ones are passed over
         while True:
             start = f"({self._read // _SEQ}-{self._read % _SEQ}"
-            pieces = self._link.run(_TOLD, [self._marks[0], self._told], [start, _READ])
+            pieces = self._link.run(scripts.TOLD, [self._marks[0], self._told], [start, _READ])
             for id_, flat in pieces:
                 number, fields = _number(id_), dict(zip(flat[::2], flat[1::2], strict=True))
                 if fields[b"w"].decode() != worker:
@@ -229,7 +123,7 @@ class RedisPrincipals:
 
     def lift(self, principal: str) -> bool:
         """See `PrincipalStore`."""
-        return bool(self._link.run(_LIFT, [*self._marks, self._changes], [principal]))
+        return bool(self._link.run(scripts.LIFT, [*self._marks, self._changes], [principal]))
 
     @property
     def changes(self) -> int:
