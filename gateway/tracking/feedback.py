@@ -92,6 +92,11 @@ class FeedbackDesk:
             with suppress(Exception):
                 store.close()
 
+    def stop(self) -> None:
+        """Counts what was taken, and takes no more."""
+        self._thread.submit(self.close)
+        self._thread.shutdown()
+
     def _opened(self) -> SharedStore:
         if self._store is None:
             self._store = self._open_store()

@@ -82,6 +82,8 @@ class Tracker:
         self.intake.wake()
         if self._thread is not None:
             self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        if self.desk is not None:
+            self.desk.stop()
         if self._exchange is not None:
             self._exchange.close(max(0.0, ends - time.monotonic()))
         if self._announcer is not None:
