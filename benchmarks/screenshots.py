@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import driftscene
+from benchmarks import driftscene, principalscene
 from benchmarks.browser import SCHEMES, Page, browsing, found
 
 PHONE = (390, 844)
@@ -85,6 +85,7 @@ def main() -> None:
             demo.send_signal(signal.SIGINT)
             demo.wait(60)
     driftscene.draw(program, options.out)
+    principalscene.draw(program, options.out)
 
 
 async def take(program: str, base: str, config: Path, out: Path) -> None:

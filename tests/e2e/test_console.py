@@ -117,7 +117,7 @@ async def visit(program: str, port: int, url: str) -> str:
                 await page.open(url + path)
                 assert await faults(page) == [], (scheme, path)
             await page.look("light", 390)
-            wide = await page.run("document.documentElement.scrollWidth - innerWidth")
+            wide = await page.run("document.documentElement.scrollWidth - 390")
             assert wide <= 0, f"{path} is {wide} pixels wider than a phone"
         await keyboard(page, url)
         assert page.errors == []

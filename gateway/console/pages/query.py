@@ -15,7 +15,7 @@ from gateway.state.record import WORDS, Word
 from gateway.state.store import Filter
 
 STOPPED: tuple[Word, ...] = ("flag", "reject", "error")
-TOGETHER: dict[By, str] = {"principal": "the same principal", "digest": "the same input"}
+TOGETHER: dict[By, str] = {"principal": "by principal", "digest": "by input"}
 AGES_S = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 604_800}
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 _TEXT = 300
