@@ -51,6 +51,7 @@ class DriftEvaluator:
         self._lateness_s = lateness_s
         self._lease_s = lease_s
         self._holder = ""
+        self._failed = float("-inf")  # when the store failed
         self._through: dict[str, int] = {}  # by key: what is evaluated, as far as this replica knows
         self._again: dict[str, float] = {}  # by key: when to ask again, as another has the lease, or it failed
         self._forgot: dict[str, int] = {}  # by key: the bucket at which older ones were dropped
@@ -58,10 +59,9 @@ class DriftEvaluator:
 
     def exchange(self, store: SharedStore) -> None:
         """See `Partner`. After an outage, all replicas get the time to tell what they had to keep."""
-        if self._clock.steady_s < self._lateness_s:
-            return
         now = self._clock.now()
-        assert now is not None  # it answers
+        if now is None or self._clock.steady_s < self._lateness_s or now < self._failed + self._lateness_s:
+            return
         for watched in self._watched:
             if now >= self._again.get(watched.key, 0.0):
                 self._guarded(watched, store, now)
@@ -81,6 +81,7 @@ class DriftEvaluator:
         try:
             self._evaluate(watched, store, now)
         except StoreError:
+            self._failed = now
             raise
         except Exception:  # one endpoint's fault is not the others'
             self._counts["failures"] += 1

@@ -35,6 +35,7 @@ class Exchange:
         self._open_store = open_store
         self._store: SharedStore | None = None
         self._every_s = every_s
+        self._reached = False
         self._counts: Counter[str] = Counter()
         self._said = float("-inf")
         self._ending = threading.Event()
@@ -54,7 +55,7 @@ class Exchange:
     def stats(self) -> dict[str, int]:
         """Counters of the exchange and its partners; `store_reached` is 1 while the store answers."""
         total = Counter({key: self._counts[key] for key in ("failures", "store_failures")})
-        total["store_reached"] = int(self.clock.steady_s >= 0.0)
+        total["store_reached"] = int(self._reached)
         for partner in self.partners:
             total.update(partner.stats())
         return dict(total)
@@ -74,9 +75,11 @@ class Exchange:
                 self._store = self._open_store()
             self.clock.sync(self._store.now)
         except Exception as exc:  # nothing may end the thread; a file that is no store of ours is said like an outage
+            self.clock.lost()
             self._out_of_reach(exc)
             return False
-        return self._each(lambda partner, store: partner.exchange(store))
+        self._reached = self._each(lambda partner, store: partner.exchange(store))
+        return self._reached
 
     def _each(self, act: Callable[[Partner, SharedStore], None]) -> bool:
         store = self._store
@@ -100,7 +103,7 @@ class Exchange:
 
     def _out_of_reach(self, exc: Exception) -> None:
         self._counts["store_failures"] += 1
-        self.clock.lost()
+        self._reached = False
         now = time.monotonic()
         if now - self._said > _SAY_S:
             self._said = now

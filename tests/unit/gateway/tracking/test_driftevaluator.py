@@ -349,6 +349,12 @@ def test_a_store_that_fails_is_told_to_who_asks(time: watching.Time, store: Sqli
     evaluator = DriftEvaluator([WATCHED], time.synced())
     with pytest.raises(StoreError):
         evaluator.exchange(Gone())  # type: ignore[arg-type] # all of a store that is asked for
+    Stream(store).add(6)
+    time.to(watching.START_S + LATENESS_S / 2.0)
+    evaluator.exchange(Gone())  # type: ignore[arg-type] # not asked: others get the time to tell what they kept
+    time.to(after(6))
+    evaluator.exchange(store)
+    assert status(store) is not None
 
 
 def test_who_never_had_contact_evaluates_nothing(store: SqliteShared) -> None:
