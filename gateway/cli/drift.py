@@ -12,6 +12,7 @@ from gateway.cli.output import AsJson, ConfigFile, note, print_json
 
 if TYPE_CHECKING:
     from gateway.config import Config
+    from gateway.tracking.accuracyreport import AccuracyStatus
     from gateway.tracking.driftreading import Drift
     from gateway.tracking.driftreport import SeriesStatus
 
@@ -84,10 +85,7 @@ def _found(settings: Config, named: list[str], since: str) -> list[Drift]:
 
 
 def _document(found: Drift) -> dict[str, Any]:
-    import msgspec
-
     status, accuracy = found.status, found.accuracy
-    told = None if accuracy is None else msgspec.structs.asdict(accuracy)
     return {
         "drifted": found.drifted,
         "since": _moment(found.since_s),
@@ -96,12 +94,31 @@ def _document(found: Drift) -> dict[str, Any]:
         "bundle": None if status is None else status.bundle,
         "rows": 0 if status is None else status.rows,
         "late_rows": 0 if status is None else status.late_rows,
-        "accuracy": None if told is None else {name: told[name] for name in _ACCURACY},
+        "accuracy": None if accuracy is None else _accuracy(accuracy),
         "trackers": [
             {"name": one.tracker, "detector": one.detector, "p_values": one.p_values, "error": one.error}
             for one in found.trackers
         ],
     }
+
+
+def _accuracy(found: AccuracyStatus) -> dict[str, Any]:
+    """Of the newest labels, and by the hour in which the rows were answered."""
+    import msgspec
+
+    told = msgspec.structs.asdict(found)
+    over_time = [
+        {
+            "since": _moment(point.since_s),
+            "until": _moment(point.until_s),
+            "labels": point.labels,
+            "correct": point.correct,
+            "low": point.low,
+            "high": point.high,
+        }
+        for point in found.points
+    ]
+    return {**{name: told[name] for name in _ACCURACY}, "over_time": over_time}
 
 
 def _row(series: SeriesStatus) -> dict[str, Any]:

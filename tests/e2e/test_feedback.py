@@ -99,6 +99,9 @@ def test_production_tells_how_it_goes_and_sets_new_cuts(tmp_path: Path) -> None:
     assert found is not None
     assert (found.labels, found.correct) == (400, right)
     assert found.low < right / 400 < found.high
+    told = json.loads(run(tmp_path, "drift", "--json").stdout)["endpoints"]["digits"]
+    assert told["accuracy"]["correct"] == sum(point["correct"] for point in told["accuracy"]["over_time"]) == right
+    assert {"error rate", "true class"} <= {each["name"] for each in told["series"]}
     principals = json.loads(run(tmp_path, "principals", "--json").stdout)
     asking = {each["principal"]: each["asking"][0] for each in principals}
     assert sum(each["rows"] for each in asking.values()) == 400
