@@ -22,7 +22,7 @@ def calibrate(
         bool, typer.Option("--quick", help="Seconds instead of minutes for what learns from attacks, at some loss.")
     ] = False,
     harden: Annotated[
-        int, typer.Option(min=0, max=20, help="Rounds of attacks that know the combiner, which learns from each.")
+        int, typer.Option(min=0, max=20, help="Rounds of attacks that know the chain; its combiners learn from each.")
     ] = 0,
     select: Annotated[
         bool, typer.Option("--select", help="Choose the stages even where the config lists some; needs --write there.")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attacks.evading import Effort, Known, Scene, Watcher, evade
+from attacks.evading import Effort, Guides, Judge, Known, Scene, Watcher, evade
 from attacks.evidence import twin
 from attacks.feasible import UNIT, Feasible
 from attacks.network import Network
@@ -92,3 +92,38 @@ def test_stays_in_its_ball_and_repeats_itself(world: World) -> None:
 def test_without_watchers_it_is_a_plain_attack(world: World) -> None:
     x = world.feasible.from_unit(world.attack(), world.clean)
     assert (world.classes(x) != world.y).mean() > 0.8
+
+
+def judged_by_count(world: World, scene: Scene, most: int) -> Judge:
+    """Flags rows of which more than so many values were changed: nothing there has a slope."""
+
+    def judge(rows: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        gap, _ = scene.judge(rows, which)
+        x = world.feasible.from_unit(rows, world.clean[which.numpy()])
+        changed = np.abs(x - world.clean[which.numpy()]).reshape(len(x), -1) > 1e-6
+        return gap, torch.tensor(changed.sum(axis=1) - most, dtype=torch.float64)
+
+    return judge
+
+
+def test_the_search_on_the_grid_gets_past_what_has_no_slope(world: World) -> None:
+    scene = Scene.of(world.look, *world.start, Known(()), epsilon=0.5, bounds=UNIT)
+    judge = judged_by_count(world, scene, 32)
+    with_search, without = (
+        evade(scene, seed=0, effort=Effort(10, 1, 0, rounds), judge=judge, finest=1 / 16) for rounds in (120, 0)
+    )
+    won = with_search.evades.float().mean()
+    assert won > without.evades.float().mean() + 0.2
+    gap, excess = judge(with_search.rows, torch.arange(len(with_search.rows)))
+    assert ((gap > 0.0) & (excess <= 0.0)).equal(with_search.evades)
+
+
+def test_an_honest_row_of_another_class_is_as_good_as_any_without_bounds(world: World) -> None:
+    scene = Scene.of(world.look, *world.start, Known((world.watcher,)), epsilon=1.0, bounds=UNIT)
+    rows, y = world.start
+    safe = world.detector.score(View(Batch(world.clean), world.backend)) < world.limit
+    guides = Guides(rows[safe], torch.zeros(int(safe.sum()), 1), y[safe])
+    picked = guides.near(scene, torch.arange(len(rows)), 0)
+    assert (guides.classes[picked] != y).all()
+    assert not torch.equal(picked, guides.near(scene, torch.arange(len(rows)), 1))
+    assert world.evades(guides.rows[picked]) == 1.0
