@@ -115,8 +115,13 @@ def show_trace(
             from gateway.cli.tracefiles import save_trace
 
             saved = save_trace(store, trace, save)
+        if as_json:
+            from gateway.cli.tracebeside import beside
+            from gateway.configfile import read
+
+            more = beside(read(config), store, trace.record, chosen)
     if as_json:
-        print_json(_whole(trace, said, saved))
+        print_json({**_whole(trace, said, saved), "beside": more})
         return
     from gateway.cli.tracepages import safe, show_page
 

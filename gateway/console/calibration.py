@@ -34,6 +34,11 @@ class Calibration:
     high: Array | None = None
     sample: Sample | None = None
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The detector's kind by the stage's name."""
+        return {stage["name"]: stage["kind"] for stage in self.report["stages"]}
+
     def budget(self, which: str) -> float | None:
         """The share of honest rows that may be `flag`ged or `reject`ed; None for a chain without stages."""
         rate = self.report.get(which)

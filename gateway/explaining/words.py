@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway.state.record import RowEvidence
+
 WORDS = {
     "contract": "checks what every honest row keeps to: the allowed range of each value, and the steps that values come"
     " in. A row that breaks it is mostly a broken client, or an attack that was not rounded.",
@@ -43,3 +47,10 @@ WORDS = {
 def words(kind: str) -> str | None:
     """The rest of a sentence that begins with the stage's name; None for a kind that nobody has put into words."""
     return WORDS.get(kind)
+
+
+def deciding(row: RowEvidence, kinds: Mapping[str, str]) -> str | None:
+    """What the stage looks at that decided the row, by the kinds of stages; None where none stopped it."""
+    if row.stage is None or row.verdict == "allow":
+        return None
+    return words(kinds.get(row.stage, row.stage))

@@ -18,7 +18,7 @@ from gateway.console.evidence import curl, series, spans, stages_of
 from gateway.console.rendering import form, message, peer_of, render, source_of
 from gateway.console.values import told, values_of
 from gateway.errors import OperatorError
-from gateway.explaining.words import words
+from gateway.explaining.words import deciding
 from gateway.state.marks import MARK_WORDS, NOTE_CHARS
 from gateway.state.record import Record, RowEvidence, Trace
 from gateway.state.sqlite import SqliteStore
@@ -61,7 +61,7 @@ def page(request: Request) -> Response:
         "stages": [] if row is None else stages_of(record, row, calibration),
         "spans": spans(record),
         "older": calibration is not None and calibration.version != record.version,
-        "words": None if row is None else _words(row, calibration),
+        "words": None if row is None else deciding(row, {} if calibration is None else calibration.kinds),
         **_input(record, row, arrays, facts, calibration),
         "curl": None if row is None else _curl(record, row, arrays, source.gateway_url),
     }
@@ -208,14 +208,6 @@ def _curl(record: Record, row: RowEvidence, arrays: Mapping[str, Array], url: st
     if kept is None or any(role.startswith("extra:") for role in arrays):
         return None
     return curl(record, kept[0][None], url)
-
-
-def _words(row: RowEvidence, calibration: Calibration | None) -> str | None:
-    """What the deciding stage looks at."""
-    if row.stage is None or row.verdict == "allow":
-        return None
-    stages = () if calibration is None else calibration.report["stages"]
-    return words({stage["name"]: stage["kind"] for stage in stages}.get(row.stage, row.stage))
 
 
 def _alike(store: SqliteStore, record: Record) -> dict[str, list[Trace]]:

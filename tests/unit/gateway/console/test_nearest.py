@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli.traces import app
 from gateway.explaining.sample import Sample
 from gateway.state.record import Record
 from gateway.state.sqlite import SqliteStore
@@ -84,6 +87,19 @@ def test_a_table_stands_beside_its_columns(client: Visitor, folder: Path, keep: 
     assert page.count('<span class="offmark outside">outside</span>') == 1
     assert f"Nearest 1, class {sample.nearest(row[0], 1)[0].label}" in page
     assert "98 % lie in" in page
+
+
+def test_the_command_tells_the_same(folder: Path, keep: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    sampled(folder, "table", x)
+    row = x[3:4].copy()
+    row[0, 1] = 9.0
+    record = keep(row, shape("table", "age", "sex", "hours", "gain"))
+    monkeypatch.chdir(folder)
+    shown = json.loads(CliRunner().invoke(app, ["show", record.id, "--json"], catch_exceptions=False).stdout)["beside"]
+    assert len(shown["nearest"]) == 4
+    assert [one["name"] for one in shown["values"] if one["off"] == "outside"] == ["sex"]
+    assert "finds any class likely" in shown["decided_by"]
 
 
 def test_a_series_stands_beside_the_nearest_ones(client: Visitor, folder: Path, keep: Kept) -> None:
