@@ -55,6 +55,7 @@ class ForeignTracker:
         self._awake = threading.Event()
         self._ending = False
         self._leading = self._began = False
+        self._asked = float("-inf")  # for the lease
         self._known = Known(saved.digest)
         self._fresh = False  # whether `_status` or `_state` changed since they were told
         self._status: TrackerStatus | None = None
@@ -100,19 +101,25 @@ class ForeignTracker:
 
     def exchange(self, store: SharedStore) -> None:
         """See `Partner`."""
-        leading = store.lease(self._name("lease"), self._holder, LEASE_S)
-        if leading and not self._began:
-            self._began = True
-            kept = store.load(self._name("state"))
-            self._known = unpack(None if kept is None else kept.value, self._saved.digest)
-        self._leading = leading
-        if leading and self._fresh:
+        now = time.monotonic()
+        if now - self._asked >= LEASE_S / 3.0:
+            self._asked = now
+            self._lead(store)
+        if self._leading and self._fresh:
             with self._lock:
                 status, state, self._fresh = self._status, self._state, False
             if state is not None:
                 _put(store, self._name("state"), state)
             if status is not None:
                 _put(store, tracker_name(status.endpoint, status.bundle, status.tracker), msgspec.json.encode(status))
+
+    def _lead(self, store: SharedStore) -> None:
+        leading = store.lease(self._name("lease"), self._holder, LEASE_S)
+        if leading and not self._began:
+            self._began = True
+            kept = store.load(self._name("state"))
+            self._known = unpack(None if kept is None else kept.value, self._saved.digest)
+        self._leading = leading
 
     def leave(self, store: SharedStore) -> None:
         """See `Partner`."""
