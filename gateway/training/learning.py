@@ -27,7 +27,7 @@ _WORN_ROWS = 1500  # of each kind of wear, for detectors that learn what it make
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """`quick`: seconds instead of minutes. `harden`: so many rounds of attacks that know the combiner. `select` chooses
+    """`quick`: seconds instead of minutes. `harden`: so many rounds of attacks that know the chain. `select` chooses
     the stages even where the config lists some, `cost` takes the place of the config's. `written`: the chosen stages
     will stand in the config.
     """

@@ -43,7 +43,7 @@ def test_train_rows_are_set_aside_and_the_report_says_what_was_learned(calibrate
     assert report.rows["train"] >= 100
     assert sum(report.rows[part] for part in ("train", "rank", "calibrate", "check")) == 797
     assert any(note.startswith("trained on ") and " by pgd" in note for note in report.notes)
-    assert any(note.startswith("hardened: attacks that know the combiner got ") for note in report.notes)
+    assert any(note.startswith("hardened: attacks that know the chain got ") for note in report.notes)
     notes = next(stage.notes for stage in report.stages if stage.kind == "combiner")
     assert any("what finds attacks comes from" in note for note in notes)
 
