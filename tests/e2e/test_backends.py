@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,12 @@ REQUESTS, FLAGGED, REJECTED = 1000, 25, 12
 
 @dataclass(frozen=True)
 class Sent:
-    """Ids of the requests, by what was done with them."""
+    """Ids of the requests, by what was done with them; and how many of them were exported."""
 
-    allowed: set[str]
-    flagged: set[str]
-    rejected: set[str]
+    allowed: set[str] = field(default_factory=set)
+    flagged: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
+    exported: int = 0
 
     @property
     def stopped(self) -> set[str]:
@@ -54,7 +55,8 @@ def documented(backend: str) -> str:
     return found[1]
 
 
-def configure(folder: Path, url: str, **telemetry: Any) -> None:
+def configure(folder: Path, url: str, state: str = "state", **telemetry: Any) -> None:
+    """The config, with a state folder of this name: counters outlive a server."""
     endpoint = {
         "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
         "reference": "train.npz",
@@ -63,7 +65,7 @@ def configure(folder: Path, url: str, **telemetry: Any) -> None:
         "wear": "none",
         "chain": [{"kind": "contract"}, {"kind": "mahalanobis"}],
     }
-    document = {"endpoints": {"digits": endpoint}, "telemetry": {"otlp": url, **telemetry}}
+    document = {"endpoints": {"digits": endpoint}, "telemetry": {"otlp": url, **telemetry}, "state": {"path": state}}
     (folder / "watchgate.yaml").write_text(yaml.safe_dump(document))
 
 
@@ -102,7 +104,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Iterator[None
 
 def send(folder: Path, x: Array) -> Sent:
     """Every row as a request of its own; the gateway has sent its traces when this comes back, and lost none."""
-    sent = Sent(set(), set(), set())
+    sent = Sent()
     port = free_port()
     with serving(folder, port), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         for row in x:
@@ -110,13 +112,13 @@ def send(folder: Path, x: Array) -> Sent:
             told = [each["data"] for each in answer.json().get("outputs", ()) if each["name"] == "verdict"]
             kind = sent.rejected if answer.status_code == 403 else sent.flagged if told else sent.allowed
             kind.add(answer.headers["x-watchgate-id"])
-        arrived(client)
+        exported = arrived(client)
     assert (len(sent.flagged), len(sent.rejected)) == (FLAGGED, REJECTED)
-    return sent
+    return replace(sent, exported=exported)
 
 
-def arrived(client: httpx.Client) -> None:
-    """Waits until all that the gateway has kept is with the receiver."""
+def arrived(client: httpx.Client) -> int:
+    """Waits until all that the gateway has kept is with the receiver; how many requests that were."""
     deadline = time.monotonic() + 600
     while True:
         page = client.get("/metrics").text
@@ -128,6 +130,7 @@ def arrived(client: httpx.Client) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert told['watchgate_export_requests_total{outcome="lost"}'] == 0
+    return int(sum(observed))
 
 
 SPANS = """query($project: ID!, $filter: String, $after: String) { node(id: $project) { ... on Project {
@@ -141,11 +144,17 @@ SPANS = """query($project: ID!, $filter: String, $after: String) { node(id: $pro
 class Phoenix:
     """What its pages ask its server for."""
 
-    def __init__(self, url: str, project: str) -> None:
+    def __init__(self, url: str, project: str, requests: int) -> None:
+        """Waits until it has stored so many requests: it does that some time after it took them."""
         self._url = url + "/graphql"
-        found = post(self._url, {"query": "{ projects(first: 100) { edges { node { id name } } } }"})
-        named = {edge["node"]["name"]: edge["node"]["id"] for edge in found["data"]["projects"]["edges"]}
-        self._project = named[project]
+        self._project: str | None = None
+        deadline = time.monotonic() + 120
+        while self._project is None or len(self.traces("parent_id is None")) < requests:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+            found = post(self._url, {"query": "{ projects(first: 100) { edges { node { id name } } } }"})
+            named = {edge["node"]["name"]: edge["node"]["id"] for edge in found["data"]["projects"]["edges"]}
+            self._project = named.get(project)
 
     def spans(self, condition: str) -> list[Any]:
         found: list[Any] = []
@@ -180,10 +189,10 @@ def test_phoenix_finds_what_was_stopped(
     with running([str(programs / "phoenix"), "serve"], f"{url}/healthz", tmp_path, own):
         sent = {}
         for project, telemetry in (("everything", {"sample_clean": 1.0}), ("default-share", {})):
-            configure(folder, url, **telemetry)
+            configure(folder, url, project, **telemetry)
             with settings(monkeypatch, OTEL_RESOURCE_ATTRIBUTES=f"openinference.project.name={project}"):
                 sent[project] = send(folder, x)
-        everything, usual = (Phoenix(url, project) for project in sent)
+        everything, usual = (Phoenix(url, project, one.exported) for project, one in sent.items())
         stopped = documented("Arize Phoenix")
         assert everything.traces(stopped) == sorted(sent["everything"].stopped)
         assert usual.traces(stopped) == sorted(sent["default-share"].stopped)
@@ -225,7 +234,7 @@ def test_mlflow_finds_what_was_stopped(folder: Path, x: Array, tmp_path: Path, m
     }
     with running([str(programs / "mlflow"), "server", *options, *store], f"{url}/health", tmp_path, own):
         made = post(f"{url}/api/2.0/mlflow/experiments/create", {"name": "digits"})["experiment_id"]
-        configure(folder, url, sample_clean=1.0)
+        configure(folder, url, "state-mlflow", sample_clean=1.0)
         with settings(monkeypatch, OTEL_EXPORTER_OTLP_HEADERS=f"x-mlflow-experiment-id={made}"):
             sent = send(folder, x)
         assert found(url, made, documented("MLflow")) == sorted(sent.stopped)
