@@ -26,6 +26,7 @@ HOLD_S = 0.2  # how long rows wait for others: many at once cost less
 TELL_S = 2.0  # how old the numbers may be
 ROWS_PER_SECOND = 2000.0  # that are measured; more are only counted
 MOST = 10_000  # principals that wait to be told
+AT_ONCE = 500  # told at once: with Redis each takes a moment of a thread that others need
 
 
 class AskingWatcher:
@@ -70,10 +71,14 @@ class AskingWatcher:
         now = time.monotonic()
         if now - self._told >= TELL_S:
             self._told = now
-            self.leave(store)
+            self._tell(AT_ONCE)
 
     def leave(self, store: SharedStore) -> None:
         """See `Partner`."""
+        self._tell(MOST)
+
+    def _tell(self, most: int) -> None:
+        """Of each endpoint at most so many principals."""
         waiting = {endpoint: asking for endpoint, asking in self._asking.items() if asking}
         if not waiting:
             return
@@ -81,7 +86,7 @@ class AskingWatcher:
             for endpoint in waiting:
                 version, known = self._known[endpoint]
                 with self._lock:
-                    asking, self._asking[endpoint] = self._asking[endpoint], {}
+                    asking = {name: waiting[endpoint].pop(name) for name in list(waiting[endpoint])[:most]}
                 try:
                     principals.measure(endpoint, version, len(known.cells), asking, time.time_ns())
                 except StoreError:
