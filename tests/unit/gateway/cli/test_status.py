@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.state.sqlite import SqliteStore
 from gateway.telemetry.describe import describe
+from tests.drifted import Evaluated, write_bundle
 from tests.traffic import observe, wild
 
 Run = Callable[..., tuple[int, str, str]]
@@ -41,3 +43,16 @@ def test_a_gateway_that_never_served_is_one_line(run: Run, config: Path) -> None
     assert status == 2
     assert len(error.splitlines()) == 1
     assert "expected the store of a gateway that served" in error
+
+
+def test_it_tells_whether_the_rows_drift(run: Run, config: Path) -> None:
+    config.write_text(CONFIG.replace("reference: train.npz", "reference: train.npz, drift: {window: 200}"))
+    SqliteStore.open_for_writing(config.parent / "state").close()
+    assert "  drift: nothing was evaluated yet\n" in run("status", "--config", config)[1]
+    evaluated = Evaluated(config.parent / "state", write_bundle(config.parent), time.time() - 300.0)
+    evaluated.go_on(16)
+    assert "  no drift in 800 rows\n" in run("status", "--config", config)[1]
+    evaluated.go_on(8, shift=1.0)
+    assert "the rows differ from the held-out ones in a" in run("status", "--config", config)[1]
+    (one,) = json.loads(run("status", "--config", config, "--json")[1])["endpoints"]
+    assert (one["drift"]["drifted"], one["drift"]["rows"], "a" in one["drift"]["series"]) == (True, 1200, True)
