@@ -102,43 +102,55 @@ def attacked(
     chosen = targets.part(slice(0, n))
     random = np.random.default_rng(seed + 1)
     jobs = _jobs(chosen, effort, low, high, random, seed)
-    for index, (name, job) in enumerate(jobs):
+    for index, (name, part, job) in enumerate(jobs):
         tell(f"attack {name}", index, len(jobs))
-        yield chosen.done(name, job())
+        yield part.done(name, job())
     tell("attack", len(jobs), len(jobs))
 
 
 def _jobs(
     chosen: Targets, effort: Effort, low: float, high: float, random: np.random.Generator, seed: int
-) -> list[tuple[str, Callable[[], Tensor]]]:
+) -> list[tuple[str, Targets, Callable[[], Tensor]]]:
+    """Each attack by name, the rows it is run on and how: the costly searches get half of the rows each."""
     model, x, y = chosen.model, chosen.x, chosen.y
+    halves = chosen.part(slice(0, (len(x) + 1) // 2)), chosen.part(slice(len(x) // 2, len(x)))
 
     def epsilon() -> Tensor:
         return chosen.drawn(low, high, random)
 
-    def smallest(sure: bool) -> Tensor:
+    def smallest(part: Targets, sure: bool) -> Tensor:
         with torch.no_grad():
-            usual = float((-margin(model(x), y)).clamp(min=0.0).median())
-        confidence = torch.tensor(_SUREST * random.random(len(x)) * usual if sure else np.zeros(len(x)), dtype=x.dtype)
-        half = max(effort.searches // 2, 1)
+            usual = float((-margin(part.model(part.x), part.y)).clamp(min=0.0).median())
+        drawn = random.random(len(part.x)) if sure else np.zeros(len(part.x))
         return carlini_wagner(
-            model, x, y, bounds=UNIT, confidence=confidence, steps=effort.carlini_wagner, searches=half
+            part.model,
+            part.x,
+            part.y,
+            bounds=UNIT,
+            confidence=torch.tensor(_SUREST * usual * drawn, dtype=x.dtype),
+            steps=effort.carlini_wagner,
+            searches=effort.searches,
         )
 
     axes = smooth_axes(chosen.network.spec)
     squares = [
         (
             "patches",
+            chosen,
             lambda: patches(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, axes=axes, steps=effort.patches),
         )
     ]
     return [
-        ("fgsm", lambda: fgsm(model, x, y, epsilon=epsilon(), bounds=UNIT)),
-        ("pgd", lambda: pgd(model, x, y, epsilon=epsilon(), steps=effort.pgd, bounds=UNIT, seed=seed)),
-        ("apgd", lambda: apgd(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, steps=effort.apgd, loss="dlr")),
-        ("carlini_wagner", lambda: smallest(sure=False)),
-        ("carlini_wagner_sure", lambda: smallest(sure=True)),
-        ("boundary", lambda: boundary(model, x, y, bounds=UNIT, seed=seed, steps=effort.boundary)),
+        ("fgsm", chosen, lambda: fgsm(model, x, y, epsilon=epsilon(), bounds=UNIT)),
+        ("pgd", chosen, lambda: pgd(model, x, y, epsilon=epsilon(), steps=effort.pgd, bounds=UNIT, seed=seed)),
+        (
+            "apgd",
+            chosen,
+            lambda: apgd(model, x, y, epsilon=epsilon(), bounds=UNIT, seed=seed, steps=effort.apgd, loss="dlr"),
+        ),
+        ("carlini_wagner", halves[0], lambda: smallest(halves[0], sure=False)),
+        ("carlini_wagner_sure", halves[1], lambda: smallest(halves[1], sure=True)),
+        ("boundary", chosen, lambda: boundary(model, x, y, bounds=UNIT, seed=seed, steps=effort.boundary)),
         *(squares if axes else []),
     ]
 

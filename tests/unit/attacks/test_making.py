@@ -59,7 +59,8 @@ def test_a_model_that_takes_long_has_fewer_rows_attacked_and_all_is_told(
         told.append((what, done, of))
 
     for attack in attacked(network, feasible, rows, y, seed=0, quick=True, tell=tell):
-        assert len(attack.x) == len(attack.of) == LEAST_ROWS
+        few = "carlini_wagner" in attack.name  # the costly searches have half of the rows each
+        assert len(attack.x) == len(attack.of) == (LEAST_ROWS // 2 if few else LEAST_ROWS)
         assert attack.x.shape[1:] == rows.x.shape[1:]
         assert (attack.x != rows.x[attack.of]).any()
     assert told[0] == ("attack fgsm", 0, 7)
