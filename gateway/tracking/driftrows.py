@@ -118,6 +118,18 @@ def gather(judged: Sequence[Judged], watched: Watched, picked: Array | None = No
     return Gathered(joined.take(allowed[known]), allowed_rows, counted - allowed_rows)
 
 
+def pick(judged: Sequence[Judged], rows: Array) -> tuple[list[Judged], Array]:
+    """The requests that have these `rows`, as indices over all of them, and which of their rows those are: a mask."""
+    sizes = np.array([len(each.batch.x) for each in judged])
+    ends = np.cumsum(sizes)
+    which = np.searchsorted(ends, rows, side="right")
+    used, place = np.unique(which, return_inverse=True)
+    starts = np.cumsum(sizes[used]) - sizes[used]
+    picked = np.zeros(int(sizes[used].sum()), dtype=bool)
+    picked[starts[place] + rows - (ends - sizes)[which]] = True
+    return [judged[number] for number in used.tolist()], picked
+
+
 def _joined(parts: Sequence[Array | None]) -> Array | None:
     return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from gateway.tracking.driftrows import Summing, Watched, gather
+from gateway.tracking.driftrows import Summing, Watched, gather, pick
 from gateway.tracking.driftsums import UNPLACED, PendingSums
 from gateway.tracking.rate import Rate
 from gateway.tracking.seen import Seen
@@ -110,7 +110,10 @@ class _Line:
             self._say(rows - granted, now)
         if not granted:
             return
-        found = gather(held, self._watched, None if granted == rows else self._some(rows, granted))
+        picked = None
+        if granted < rows:
+            held, picked = pick(held, self._rng.choice(rows, granted, replace=False))
+        found = gather(held, self._watched, picked)
         if found.flagged_rows:
             self._keep(self._summing.flagged(found.flagged_rows).vector(), pending, clock)
         for start in range(0, found.allowed_rows, CHUNK):
@@ -125,11 +128,6 @@ class _Line:
         now = clock.now()
         pending.add(self._watched.key, UNPLACED if now is None else self._watched.bucket(now), vector)
         self.counts["rows"] += int(vector[0])
-
-    def _some(self, rows: int, granted: int) -> Array:
-        picked = np.zeros(rows, dtype=bool)
-        picked[self._rng.choice(rows, granted, replace=False)] = True
-        return picked
 
     def _say(self, left_out: int, now: float) -> None:
         self.counts["unsampled_rows"] += left_out

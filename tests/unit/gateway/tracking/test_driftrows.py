@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.drift.encoder import Rows
 from detectors.drift.sums import Sums
-from gateway.tracking.driftrows import Gathered, Summing, Watched, gather
+from gateway.tracking.driftrows import Gathered, Summing, Watched, gather, pick
 from models.backend import Outputs
 from tests import drifting, watching
 
@@ -39,6 +39,14 @@ def test_only_picked_rows_are_counted() -> None:
     picked = np.random.default_rng(0).random(len(ROWS)) < 0.3
     parts = [each.judged for each in watching.requests(ROWS, 7)]
     assert total(gather(parts, WATCHED, picked)) == WATCHED.monitor.encoder.sums(ROWS.take(picked))
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_picked_rows_are_found_in_the_requests_that_have_them(size: int) -> None:
+    rows = np.random.default_rng(size).choice(len(ROWS), 60, replace=False)
+    some, picked = pick([each.judged for each in watching.requests(ROWS, size)], rows)
+    assert len(some) <= 60
+    assert total(gather(some, WATCHED, picked)) == WATCHED.monitor.encoder.sums(ROWS.take(rows))
 
 
 def test_an_endpoint_that_only_watches_counts_as_flagged_what_would_have_been() -> None:
