@@ -222,7 +222,8 @@ MISTAKES = {
         "chain:\n        kind: contract\n    seed: 1\n    ignored:\n      - kind: x\n",
         "11: endpoints.digits.chain: expected a list, found a mapping\n"
         "watchgate.yaml:14: endpoints.digits.ignored: unknown key; expected one of model, reference, holdout, group, "
-        "budget, chain, cost, wear, purify, mode, disclose, answers, smoothing, queries, drift, limits, seed",
+        "budget, chain, cost, wear, purify, mode, disclose, answers, smoothing, queries, drift, feedback, trackers, "
+        "limits, examples, seed",
     ),
     "two stages of one name": (
         "kind: mahalanobis",

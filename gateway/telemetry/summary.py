@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.calibration import CERTAIN
 from gateway.state.record import Answer, Number, Record, RowEvidence, StageEvidence
 
+_NOTHING = 1e-30  # a cut of a score that is 0 for every honest row lies barely above it
 _DONE = {"allow": "allowed", "flag": "flagged", "reject": "rejected"}
 
 
@@ -29,6 +30,8 @@ def score_text(score: Number) -> str:
     """A score as people read it."""
     if score is None:
         return "-"
+    if 0.0 < score < _NOTHING:
+        return "above 0"
     return "certain" if score >= CERTAIN else f"{score:.4g}"
 
 

@@ -54,6 +54,8 @@ def test_a_certain_score_is_no_number() -> None:
     record = msgspec.structs.replace(record, stages=(stage, record.stages[1]))
     assert "breaks what every honest row keeps to" in summary(record)
     assert score_text(CERTAIN) == "certain"
+    assert score_text(1.4e-45) == "above 0"
+    assert score_text(0.0) == "0"
 
 
 def test_answers_and_scores_are_short() -> None:
