@@ -58,3 +58,11 @@ def test_a_budget_without_the_rows_for_it_is_refused(run: Run, started: Path) ->
     assert (status, text) == (2, "")
     assert "needs 999 calibrate rows" in error
     assert not (started / "bundle/digits").exists()
+
+
+def test_from_traffic_sets_thresholds_and_nothing_else(run: Run, started: Path) -> None:
+    expected = "watchgate: --from-traffic: sets thresholds and nothing else: leave --harden, --select and --cost out\n"
+    assert run("calibrate", "--from-traffic", "--select") == (2, "", expected)
+    status, _, error = run("calibrate", "--from-traffic")
+    assert status == 2
+    assert "has no bundle; run `watchgate calibrate`" in error
