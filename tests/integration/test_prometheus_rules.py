@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from scipy.stats import betabinom
 
 from gateway.metrics.families import family_of
 
@@ -82,6 +84,26 @@ def test_rules_know_only_listed_metrics() -> None:
         "watchgate_made_up_total",
         "watchgate:nothing",
     }
+
+
+def test_the_document_names_only_what_there_is() -> None:
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    told = " ".join(re.findall(r"`(watchgate[_:][\w:]+)`", DOCUMENT.read_text(encoding="utf-8")))
+    assert "watchgate:budget:ratio" in told
+    assert unknown(told, recorded) == set()
+
+
+def test_honest_rows_hardly_cross_the_margin() -> None:
+    """The rate of honest rows is that of a conformal cut, the k-th of m rows: Beta(k, m + 1 - k)."""
+    for budget in (0.005, 0.01, 0.05, 0.1):
+        for m in (199, 500, 1000, 5000, 20_000):
+            k = int((m + 1) * budget)
+            if not k:
+                continue
+            n = np.array([1, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000, 1_000_000])
+            allowed = n * budget + 4 * np.sqrt(n * budget * (1 - budget) * (1 + n / m)) + 4
+            crossed = np.max(betabinom.sf(np.floor(allowed), n, k, m + 1 - k))
+            assert crossed < (0.001 if k >= 20 else 0.01), (budget, m)
 
 
 def test_the_document_lists_every_alert_as_the_file_has_it() -> None:
