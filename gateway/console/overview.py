@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -177,11 +176,8 @@ def _steps(store: SqliteStore, endpoint: str, start_s: int, now_s: int, latest: 
 def _blamed(
     store: SqliteStore, endpoint: str, start_s: int
 ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
-    stages, principals = Counter[str](), Counter[str]()
-    for stage, principal, count in store.blamed(Filter(start_s * 10**9, None, endpoint, ("flag", "reject"))):
-        stages[stage] += count
-        principals[principal] += count
-    return tuple(stages.most_common(_MOST)), tuple(principals.most_common(_MOST))
+    wanted = Filter(start_s * 10**9, None, endpoint, ("flag", "reject"))
+    return store.lists.tops(wanted, "stage", _MOST), store.lists.tops(wanted, "principal", _MOST)
 
 
 def _summed(steps: Sequence[Step]) -> Totals:

@@ -14,6 +14,7 @@ from gateway.state.store import Filter
 
 By = Literal["principal", "digest"]
 _NEWEST = 10_000  # requests that counts are of: a page of a full store takes no longer than that
+_NEWEST_TOPS = 5000
 _NEWEST_WIDE = 5000  # where the records' own rows must be read
 
 
@@ -97,6 +98,18 @@ class Lists:
             Group(key, count, {"flag": flagged, "reject": rejected, "error": failed}, first, last, ids[seq])
             for key, count, flagged, rejected, failed, first, last, seq in rows
         ]
+
+    def tops(
+        self, wanted: Filter, by: Literal["stage", "principal"], most: int, newest: int = _NEWEST_TOPS
+    ) -> tuple[tuple[str, int], ...]:
+        """The most frequent deciding stages (`""` where none decided) or principals of the newest matching traces."""
+        source, values = narrowed(wanted, self._current)
+        column = {"stage": "stage", "principal": "principal"}[by]
+        known = f"SELECT coalesce({column}, '') AS name FROM {source} ORDER BY seq DESC LIMIT ?"
+        rows = self._db.execute(
+            f"SELECT name, count(*) FROM ({known}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?", (*values, newest, most)
+        )
+        return tuple((str(name), int(count)) for name, count in rows)
 
     def callers(
         self, since_ns: int, *, most: int = -1, containing: str = "", names: Sequence[str] | None = None

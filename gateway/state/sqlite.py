@@ -152,15 +152,6 @@ class SqliteStore:
         rows = self._db.execute(f"{_SELECT} WHERE seq IN ({narrow}) ORDER BY seq DESC", (*values, limit))
         return [_trace(*row) for row in rows]
 
-    def blamed(self, wanted: Filter, newest: int = 5000) -> list[tuple[str, str, int]]:
-        """Deciding stage (`""` where none did), principal, and how many of the newest matching traces share them."""
-        source, values = narrowed(wanted, self.current)
-        pairs = f"SELECT coalesce(stage, '') AS stage, principal FROM {source} ORDER BY seq DESC LIMIT ?"
-        rows = self._db.execute(
-            f"SELECT stage, principal, count(*) FROM ({pairs}) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2", (*values, newest)
-        )
-        return [(str(stage), str(principal), int(count)) for stage, principal, count in rows]
-
     def chains(self) -> list[tuple[str, dict[str, Any]]]:
         """Every endpoint and what is known of a chain that it had."""
         rows = self._db.execute("SELECT endpoint, facts FROM chains ORDER BY endpoint, version")

@@ -81,6 +81,14 @@ def test_callers_are_counted_by_verdict(store: SqliteStore, entries: list[Entry]
     assert store.lists.callers(0, names=[]) == {}
 
 
+def test_who_is_most_frequent(store: SqliteStore, entries: list[Entry]) -> None:
+    rejected = Filter(verdicts=("reject",))
+    assert store.lists.tops(rejected, "principal", 5) == (("a", 1), ("b", 1))
+    assert store.lists.tops(EVERYTHING, "principal", 1) == (("a", 3),)
+    assert store.lists.tops(EVERYTHING, "stage", 5) == (("brightness", 3), ("", 1), ("broken", 1))
+    assert store.lists.tops(EVERYTHING, "principal", 5, newest=1) == (("a", 1),)
+
+
 def test_the_stamp_tells_of_every_change(store: SqliteStore, entries: list[Entry], tmp_path: Path) -> None:
     before = store.lists.stamp
     assert store.lists.stamp == before
