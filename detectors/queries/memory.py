@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.queries.chains import Chains
+from detectors.queries.compared import Compared
 from detectors.queries.likeness import Likeness
-from detectors.queries.limits import MOST
 from detectors.queries.ring import Ring
-from detectors.queries.surroundings import probes
 from models.batch import Array
 
 _CROWD = 8  # like queries of several callers that count as one attack
@@ -75,34 +74,6 @@ class _Rows:
         self.callers[row].crowded += 1
         if self.callers[row].crowded >= _CROWDED:
             self.reasons[row] = self.reasons[row] or reason
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """Signatures on their way through what is remembered: see `probes`; (n,) their squared lengths and squared units.
-
-    What is below its entry of `limits` counts as near.
-    """
-
-    probes: Array
-    squares: Array
-    units: Array
-    limits: list[float]
-
-    @staticmethod
-    def of(z: Array, units: Array) -> _Compared:
-        """Signatures (n, d), and the units there, (n,)."""
-        squares, units = np.einsum("ij,ij->i", z, z), units**2
-        return _Compared(probes(z), squares, units, (MOST * MOST * units - squares).tolist())
-
-    def near(self, row: int, distances: Array, least: int) -> Array | None:
-        """The places of those that count as near, of `distances` (m,); None where they are fewer than `least`."""
-        places: Array = (distances < self.limits[row]).nonzero()[0]
-        return None if len(places) < least else places
-
-    def ratios(self, row: int, distances: Array) -> Array:
-        """Distances in units, of `distances` (m,)."""
-        return np.asarray(np.sqrt(np.maximum(distances + self.squares[row], 0.0) / self.units[row]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +177,7 @@ class QueryMemory:
         z = np.zeros((len(x), self._width), np.float32)
         if self._pooled:
             z = self._likeness.pooled(x)
-            asked = _Compared.of(z, self._likeness.units(z))
+            asked = Compared.of(z, self._likeness.units(z))
             self._others(rows, z, asked, now)
             self._own(rows, z, asked, now)
             if self._told is not None:
@@ -236,7 +207,7 @@ class QueryMemory:
             caller.ring.add(z[mine], rows.digests[mine], caller.number, now)
             self._nbytes += caller.ring.nbytes
 
-    def _own(self, rows: _Rows, z: Array, asked: _Compared, now: float) -> None:
+    def _own(self, rows: _Rows, z: Array, asked: Compared, now: float) -> None:
         self._remember(rows, z, now)
         for caller, mine in rows.by_caller():
             known, earlier = caller.ring.known, len(caller.ring) - len(mine)
@@ -251,7 +222,7 @@ class QueryMemory:
                 if found is not None:
                     rows.reasons[row] = f"{found[0]} of its last {found[1]} queries are like it"
 
-    def _others(self, rows: _Rows, z: Array, asked: _Compared, now: float) -> None:
+    def _others(self, rows: _Rows, z: Array, asked: Compared, now: float) -> None:
         ring = self._everybody
         if not self._bounds.everybody:
             return
