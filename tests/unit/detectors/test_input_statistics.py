@@ -127,3 +127,22 @@ def test_columns_shuffled_between_rows_are_found() -> None:
     shuffled = np.stack([RNG.permutation(column) for column in x[2000:].T], axis=1)
     cut = np.quantile(detector.score(view(x[2000:])), 0.99)
     assert (detector.score(view(shuffled)) > cut).mean() > 0.95
+
+
+def test_what_is_usual_of_worn_rows_is_usual_and_attacks_still_are_not() -> None:
+    lit = {"light": view(grid(REFERENCE[:300] + 0.15))}
+    reference, spec = Reference(view(REFERENCE), IMAGE, worn=lit), InputStatisticsSpec(look="values", worn=True)
+    arrays = spec.fit(reference)
+    detector, plain = spec.build(arrays, IMAGE), fitted("values")
+    assert detector.name == "input_statistics-values-worn"
+    rows, gray = view(grid(HONEST + 0.15)), view(np.full((3, 3, 16, 16), 0.5, dtype=np.float32))
+    found, before = detector.score(rows), plain.score(rows)
+    assert np.median(found) < 0.3 * np.median(before)
+    assert (detector.score(gray) > np.quantile(found, 0.99)).all()
+    again = InputStatisticsSpec.model_validate_json(spec.model_dump_json()).build(arrays, IMAGE)
+    np.testing.assert_array_equal(again.score(rows), found)
+
+
+def test_without_wear_to_learn_from_there_is_none_to_spare() -> None:
+    with pytest.raises(Unsuitable, match="comes with no wear"):
+        InputStatisticsSpec(worn=True).fit(Reference(view(REFERENCE), IMAGE))

@@ -62,6 +62,7 @@ SPECS: dict[str, DetectorSpec] = {
     "local_intrinsic_dimension": LocalIntrinsicDimensionSpec(k=5),
     "input_statistics": InputStatisticsSpec(),
     "input_statistics-residuals": InputStatisticsSpec(look="residuals"),
+    "input_statistics-worn": InputStatisticsSpec(worn=True),
     "class_statistics": ClassStatisticsSpec(),
     "feature_squeezing": FeatureSqueezingSpec(squeezers=SQUEEZERS),
     "squeezed_odds": SqueezedOddsSpec(squeezers=SQUEEZERS),
@@ -79,6 +80,7 @@ CASES: dict[str, Callable[[], tiny.Case]] = {
     "table": tiny.table,
 }
 UNSUITABLE = {("table", "class_statistics"), ("table", "feature_squeezing"), ("series", "feature_squeezing")}
+UNSUITABLE |= {("table", "input_statistics-worn")}
 UNSUITABLE |= {("table", "squeezed_odds"), ("series", "squeezed_odds")}
 UNSUITABLE |= {("image", "isolation_forest"), ("series", "isolation_forest")}
 
@@ -113,6 +115,7 @@ def prepared(kind: str) -> Prepared:
         reference.y,
         examples=Examples(honest, {"a": attacked}),
         gradients=lambda: lambda x, rows: network.outputs(x).logits,
+        worn={"light": View(case.rows.with_x(np.asarray(0.8 * case.rows.x, dtype=np.float32)), backend)},
     )
     return Prepared(network, fitted, View(Batch.concat(batches), backend))
 
