@@ -74,7 +74,9 @@ def evade(
         which = best.left
         if len(which) == 0:
             break
-        _take(best, by, name, descend(scene, start()[which], which, plan), which)
+        found = descend(scene, start()[which], which, plan)
+        _take(best, by, name, found, which)
+        _take(best, by, f"{name}, own values", scene.inside(own_values(scene.clean[which], found), which), which)
     if guides is not None and len(guides.rows):
         for turn in range(effort.guides):
             _matched(scene, best, by, guides, turn, effort.steps)
@@ -88,6 +90,20 @@ def evade(
     for row in torch.nonzero(won & ~before)[:, 0].tolist():
         by[row] = "search on the grid"
     return Evaded(best.rows, won, tuple(by))
+
+
+def own_values(clean: Tensor, rows: Tensor) -> Tensor:
+    """The rows with every value moved to the nearest that the clean row has somewhere.
+
+    How many values a row has, and which, has no slope; a picture made of its own grays shows none that are new.
+    """
+    found = []
+    for own, row in zip(clean, rows, strict=True):
+        levels = own.unique()
+        at = torch.searchsorted(levels, row.contiguous()).clamp(1, max(len(levels) - 1, 1))
+        left, right = levels[at - 1], levels[at.clamp(max=len(levels) - 1)]
+        found.append(torch.where(row - left < right - row, left, right))
+    return torch.stack(found) if found else rows
 
 
 def _descents(scene: Scene, best: Best, seed: int, steps: int) -> list[tuple[str, Plan, Callable[[], Tensor]]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attacks.evading import Effort, Guides, Judge, Known, Scene, Watcher, evade
+from attacks.evading.attack import own_values
 from attacks.evidence import twin
 from attacks.feasible import UNIT, Feasible
 from attacks.network import Network
@@ -127,3 +128,10 @@ def test_an_honest_row_of_another_class_is_as_good_as_any_without_bounds(world: 
     assert (guides.classes[picked] != y).all()
     assert not torch.equal(picked, guides.near(scene, torch.arange(len(rows)), 1))
     assert world.evades(guides.rows[picked]) == 1.0
+
+
+def test_own_values_are_the_nearest_that_the_row_has() -> None:
+    clean = torch.tensor([[[0.0, 0.5, 1.0]], [[0.2, 0.2, 0.2]]])
+    rows = torch.tensor([[[0.2, 0.3, 0.9]], [[0.0, 0.5, 1.0]]])
+    expected = torch.tensor([[[0.0, 0.5, 1.0]], [[0.2, 0.2, 0.2]]])
+    torch.testing.assert_close(own_values(clean, rows), expected)
