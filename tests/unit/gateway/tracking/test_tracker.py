@@ -21,7 +21,7 @@ from gateway.state.principals import Mark
 from gateway.state.store import StoreError
 from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.tracking.intake import Intake
-from gateway.tracking.queries import REFRESH_S, QueryWatcher
+from gateway.tracking.queries import QueryWatcher
 from gateway.tracking.secret import FILE, secret
 from gateway.tracking.settings import QueriesConfig
 from gateway.tracking.sharing import Sharing, pack, unpack
@@ -217,6 +217,10 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         PrincipalFile.open(tmp_path)
 
 
+def remembered(memory: QueryMemory) -> int:
+    return sum(len(caller.ring) for caller in list(memory._callers.values()))
+
+
 def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Path) -> None:
     memories = [QueryMemory(likeness, b"s", told=True) for _ in range(2)]
     settings = {"m": QueriesConfig()}
@@ -230,7 +234,7 @@ def test_workers_tell_each_other_what_was_asked(likeness: Likeness, tmp_path: Pa
     for row, x in enumerate(ROWS[:1] + noise):
         both[row % 2].observe(observation(x[None]))
         until(lambda row=row: both[row % 2].stats()["new_rows"] == row // 2 + 1)  # type: ignore[misc]
-        time.sleep(2.2 * REFRESH_S)
+        until(lambda row=row: [remembered(each) for each in memories] == [row + 1] * 2)  # type: ignore[misc]
     until(lambda: all(each.marks.current.keys() == {"a"} for each in both))
     assert [each.stats()["alike_rows"] for each in both] == [0, 1]
     for each in both:
