@@ -42,8 +42,13 @@ def tried(
     progress: Progress,
     pieces: Sequence[EvidenceSpec] | None = None,
 ) -> list[Tried]:
-    """All evidence, or these pieces, as far as it suits the model and the data, fitted on the reference."""
-    found, pieces = [], everything(reference.spec) if pieces is None else pieces
+    """All evidence, or these pieces, as far as it suits the model and the data, fitted on the reference.
+
+    Where time is short, what would have a network trained is not tried.
+    """
+    if pieces is None:
+        pieces = [piece for piece in everything(reference.spec) if not (reference.effort.quick and _trains(piece))]
+    found = []
     timed = views[HONEST].take(np.arange(min(len(views[HONEST]), _TIMED_ROWS)))
     pass_us = _pass_us(timed)
     for index, piece in enumerate(pieces):
@@ -57,6 +62,10 @@ def tried(
             found.append(Tried(piece, piece.cost or _own_cost(detector, timed, pass_us), scores))
     progress("try", len(pieces), len(pieces))
     return found
+
+
+def _trains(piece: EvidenceSpec) -> bool:
+    return "steps" in type(piece).model_fields
 
 
 def _pass_us(view: View) -> float:
