@@ -175,7 +175,7 @@ def kept(
     soon = [
         [
             f"{name}: {what}",
-            *(f"{np.quantile(rows, q, method='inverted_cdf'):,.0f}" for q in (0.5, 0.9)),
+            *(shown(np.quantile(rows, q, method="inverted_cdf")) for q in (0.5, 0.9)),
             f"{np.isinf(rows).mean():.0%}",
         ]
         for name, what, rows in spoken
@@ -203,6 +203,11 @@ def kept(
         "cost": costs,
     }
     return write(NAME, text, document, run.folder)[0]
+
+
+def shown(rows: float) -> str:
+    """Rows until an alarm."""
+    return "over 6,000" if np.isinf(rows) else f"{rows:,.0f}"
 
 
 def say(line: str) -> None:
