@@ -175,7 +175,7 @@ def kept(
     soon = [
         [
             f"{name}: {what}",
-            *(shown(np.quantile(rows, q, method="inverted_cdf")) for q in (0.5, 0.9)),
+            *(shown(float(np.quantile(rows, q, method="inverted_cdf"))) for q in (0.5, 0.9)),
             f"{np.isinf(rows).mean():.0%}",
         ]
         for name, what, rows in spoken
