@@ -40,6 +40,8 @@ class _Batch:
 class QueryWatcher:
     """A `Watcher`. `memories` and `settings` by endpoint; `sharing` is for several workers."""
 
+    pause_s = 0.005  # a lone attacker is marked in this time
+
     def __init__(
         self,
         memories: Mapping[str, QueryMemory],

@@ -21,7 +21,7 @@ from gateway.tracking.watcher import Watcher
 
 logger = logging.getLogger("watchgate.tracking")
 
-PAUSE_S = 0.005  # between turns: a lone attacker is marked in this time, and a busy gateway is woken no more often
+PAUSE_S = 0.02  # between turns, unless a watcher has a shorter `pause_s`: a busy gateway is woken no more often
 BUSY_PAUSE_S = 0.1  # where there is more than may be looked at: many rows at once are cheaper
 IDLE_S = 0.25  # between turns while nothing is asked
 _LAST_WORD_S = 0.5  # what an alarm's receivers get at the end, however late it is
@@ -52,6 +52,7 @@ class Tracker:
         self.standings = DriftStandings(()) if standings is None else standings
         self._wanted = frozenset(name for watcher in watchers for name in watcher.endpoints)
         self._counts: Counter[str] = Counter()
+        self._pause_s = min([PAUSE_S, *(getattr(watcher, "pause_s", PAUSE_S) for watcher in watchers)])
         self._closing = False
         self._deadline = float("inf")
         self._thread: threading.Thread | None = None
@@ -109,7 +110,7 @@ class Tracker:
     def _run(self) -> None:
         while not self._closing:
             busy = self._step(self.intake.take(IDLE_S))
-            time.sleep(BUSY_PAUSE_S if busy else PAUSE_S)
+            time.sleep(BUSY_PAUSE_S if busy else self._pause_s)
         while waiting := self.intake.take(0.0):
             if time.monotonic() >= self._deadline:
                 self._counts["abandoned"] += len(waiting)

@@ -12,7 +12,8 @@ class Watcher(Protocol):
     """Everything but `start` and `stats` runs in the tracker's thread, which all watchers share.
 
     What one raises is logged and counted, and hurts no other. Nothing here may wait for a network: what a store that
-    replicas share has to be told is a `Partner`'s business.
+    replicas share has to be told is a `Partner`'s business. One that must see requests sooner than others has a
+    `pause_s`, in seconds, for the thread to rest between turns.
     """
 
     @property

@@ -13,7 +13,7 @@ from gateway.state.shared.store import SharedStore
 from gateway.state.store import StoreError
 from gateway.tracking.exchange import Exchange
 from gateway.tracking.seen import Seen
-from gateway.tracking.tracker import Tracker
+from gateway.tracking.tracker import PAUSE_S, Tracker
 from tests import drifting, watching
 from tests.unit.gateway.tracking.test_tracker import observation
 from tests.watching import until
@@ -129,6 +129,14 @@ def test_one_watchers_fault_is_not_anothers() -> None:
     assert tracker.stats()["failures"] >= 3
     assert tracker.stats()["seen_rows"] == 5
     assert tracker.stats()["taken"] == 5
+
+
+def test_the_thread_rests_no_longer_than_the_most_urgent_watcher_allows() -> None:
+    class Urgent(Watcher):
+        pause_s = 0.001
+
+    assert Tracker([Watcher()])._pause_s == PAUSE_S
+    assert Tracker([Watcher(), Urgent()])._pause_s == 0.001
 
 
 def test_a_seen_request_has_its_rows() -> None:
