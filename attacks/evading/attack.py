@@ -31,7 +31,7 @@ class Effort:
     `rounds` of the search on the grid.
     """
 
-    steps: int = 100
+    steps: int = 200
     descents: int = 7
     guides: int = 2
     rounds: int = 150
