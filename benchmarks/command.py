@@ -31,9 +31,7 @@ class Run:
 def main(module: str, about: str | None, packages: Sequence[str], measure: Callable[[Run], Path]) -> int:
     """Runs `measure` and prints the page it wrote; status 2 where the data set is absent."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    parser.add_argument(
-        "--quick", action="store_true", help="few rows: shows that all works, measures little"
-    )
+    parser.add_argument("--quick", action="store_true", help="few rows: shows that all works, measures little")
     quick = parser.parse_args().quick
     run = Run(f"python -m {module}" + " --quick" * quick, quick, machine.facts(packages))
     try:

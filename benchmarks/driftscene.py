@@ -29,8 +29,8 @@ from gateway.demo import digits, network
 from gateway.endpoint import Endpoint
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.shared.store import Flush
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftrows import Summing, Watched, gather
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.rows import Summing, Watched, gather
 from gateway.tracking.storeclock import StoreClock
 from gateway.training.calibrate import calibrate
 from gateway.training.loading import load_endpoints

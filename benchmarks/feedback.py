@@ -27,11 +27,11 @@ from detectors.drift.encoder import Rows
 from detectors.drift.schedule import Schedule
 from gateway.chain import Chain
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.accuracy import ERROR, LABEL, Labelled
-from gateway.tracking.answers import AnswerLog
-from gateway.tracking.driftsums import PendingSums
-from gateway.tracking.feedback import POINT_S, FeedbackDesk
-from gateway.tracking.feedbackconfig import FeedbackConfig
+from gateway.tracking.drift.sums import PendingSums
+from gateway.tracking.feedback.accuracy import ERROR, LABEL, Labelled
+from gateway.tracking.feedback.answers import AnswerLog
+from gateway.tracking.feedback.config import FeedbackConfig
+from gateway.tracking.feedback.labels import POINT_S, FeedbackDesk
 from gateway.tracking.seen import Seen
 from gateway.verdict import Judged
 from gateway.wire.feedback import Label

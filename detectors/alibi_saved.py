@@ -87,6 +87,8 @@ class Saved:
     def load(self) -> SavedDrift:
         """The detector; what alibi-detect draws as it makes one is drawn from the digest: the same every time.
 
+        From then on torch calculates on one core in this process.
+
         Raises:
             Unsuitable: alibi-detect is not installed, or can't load it.
         """
@@ -260,6 +262,7 @@ def _drawn(seed: int) -> Iterator[None]:
     """Chance, numpy's and torch's, seeded inside and as before outside."""
     import torch
 
+    torch.set_num_threads(1)  # it would take every core from those who answer
     with seeded(seed), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

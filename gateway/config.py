@@ -16,10 +16,10 @@ from gateway.disclosure import AnyAnswerPolicy
 from gateway.principals.settings import PrincipalConfig
 from gateway.smoothing import Smoothing
 from gateway.state.address import EXPECTED, is_address, shown
-from gateway.tracking.driftconfig import DriftConfig
-from gateway.tracking.feedbackconfig import FeedbackConfig
-from gateway.tracking.settings import QueriesConfig
-from gateway.tracking.trackerconfig import AlibiTracker
+from gateway.tracking.drift.config import DriftConfig
+from gateway.tracking.feedback.config import FeedbackConfig
+from gateway.tracking.foreign.config import AlibiTracker
+from gateway.tracking.queries.config import QueriesConfig
 from models.specs import AnyModelSpec
 
 __all__ = [

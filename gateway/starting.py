@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def start(
 ) -> tuple[Start, list[str]]:
     """What the config says, and remarks for the person who asked for it.
 
-    Unless stages are to be `listed`, a classifier's are left to calibrate where torch is there to attack it.
+    Unless stages are to be `listed`, a classifier's are left to calibrate, which attacks it.
 
     Raises:
         OperatorError: a file is missing or not what it should be, or there are too few rows.
@@ -111,7 +110,7 @@ def _opened(spec: OnnxSpec | PytorchSpec, table: Table) -> Iterator[tuple[Datase
 
 
 def _attackable(backend: ModelBackend, sample: Batch) -> bool:
-    return find_spec("torch") is not None and backend.predict(sample.take(slice(0, 1))).logits is not None
+    return backend.spec.kind != "tokens" and backend.predict(sample.take(slice(0, 1))).logits is not None
 
 
 def _has_nan(table: Table) -> bool:

@@ -13,14 +13,14 @@ import numpy as np
 from detectors.drift.monitor import Monitor
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.shared.store import Flush
-from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus, accuracy_name, wilson
 from gateway.tracking.announcing import Announcer
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftreading import read_status
-from gateway.tracking.driftreport import DriftStatus, SeriesStatus
-from gateway.tracking.driftrows import Watched
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.reading import read_status
+from gateway.tracking.drift.report import DriftStatus, SeriesStatus
+from gateway.tracking.drift.rows import Watched
+from gateway.tracking.feedback.report import AccuracyPoint, AccuracyStatus, accuracy_name, wilson
+from gateway.tracking.foreign.report import TrackerStatus, tracker_name
 from gateway.tracking.storeclock import StoreClock
-from gateway.tracking.trackerreport import TrackerStatus, tracker_name
 from models.batch import Bounds, InputSpec
 from tests.drifting import monitor, rows
 

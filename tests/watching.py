@@ -10,7 +10,7 @@ import numpy as np
 from detectors.drift.encoder import Rows
 from detectors.drift.monitor import Monitor
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftrows import Watched
+from gateway.tracking.drift.rows import Watched
 from gateway.tracking.seen import Seen
 from gateway.tracking.storeclock import StoreClock
 from gateway.verdict import Judged, Verdicts

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftevaluation import HISTORY_S
-from gateway.tracking.driftreport import DriftStatus, SeriesStatus, history_prefix, status_name
+from gateway.tracking.drift.evaluation import HISTORY_S
+from gateway.tracking.drift.report import DriftStatus, SeriesStatus, history_prefix, status_name
 from tests.drifted import VERSION, Evaluated, write_bundle
 
 CONFIG = ", drift: {window: 200}"

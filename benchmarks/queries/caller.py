@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals.file import PrincipalFile
 from models.batch import Array
 
 NAMED = "x-principal"  # the config trusts it of this machine

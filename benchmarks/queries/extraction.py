@@ -27,8 +27,8 @@ from benchmarks.mnist_model import build, trained
 from benchmarks.tables import table, write
 from detectors.queries.extraction import Extraction, territory
 from gateway.chain import Chain
-from gateway.state.principalfile import PrincipalFile
-from gateway.tracking.asking import AskingWatcher
+from gateway.state.principals.file import PrincipalFile
+from gateway.tracking.queries.asking import AskingWatcher
 from gateway.tracking.seen import Seen
 from gateway.training.passes import Chunked
 from gateway.verdict import Judged

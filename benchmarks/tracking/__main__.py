@@ -18,8 +18,8 @@ from benchmarks.drift.subjects import Subject, adult_subject, mnist_subject
 from benchmarks.tables import table, write
 from benchmarks.tracking.cost import Beside, beside, request_us, requests
 from detectors.drift.schedule import Schedule
-from gateway.tracking.driftconfig import DriftConfig
-from gateway.tracking.driftrows import Watched
+from gateway.tracking.drift.config import DriftConfig
+from gateway.tracking.drift.rows import Watched
 from models.batch import Array, InputSpec
 
 PACKAGES = ("numpy",)

@@ -14,11 +14,11 @@ import psutil
 from detectors.drift.encoder import Rows
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.telemetry.observation import ChainInfo, Observation
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftflusher import DriftFlusher
-from gateway.tracking.driftrows import Watched
-from gateway.tracking.driftsums import PendingSums
-from gateway.tracking.driftwatcher import DriftWatcher
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.flusher import DriftFlusher
+from gateway.tracking.drift.rows import Watched
+from gateway.tracking.drift.sums import PendingSums
+from gateway.tracking.drift.watcher import DriftWatcher
 from gateway.tracking.exchange import EVERY_S, Exchange
 from gateway.tracking.partner import Partner
 from gateway.tracking.seen import Seen

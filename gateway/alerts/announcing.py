@@ -15,7 +15,7 @@ from gateway.alerts.webhook import Webhook
 from gateway.alerts.wording import sentence
 from gateway.telemetry.export import exporter_for
 from gateway.telemetry.spans import resource
-from gateway.tracking.driftreport import DriftAlarm
+from gateway.tracking.drift.report import DriftAlarm
 
 if TYPE_CHECKING:
     from gateway.config import Config

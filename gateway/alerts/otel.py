@@ -20,7 +20,7 @@ from gateway.alerts.outbox import Outcome
 from gateway.alerts.wording import event, sentence
 from gateway.telemetry import names
 from gateway.telemetry.spans import scope
-from gateway.tracking.driftreport import DriftAlarm
+from gateway.tracking.drift.report import DriftAlarm
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter

@@ -12,7 +12,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from gateway.alerts.outbox import Outcome
 from gateway.alerts.signing import signed
 from gateway.alerts.wording import body, message_id
-from gateway.tracking.driftreport import DriftAlarm
+from gateway.tracking.drift.report import DriftAlarm
 
 TIMEOUT_S = 10.0
 _LATER = (408, 425, 429)  # and all of 5xx

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.tracking.driftreport import DriftAlarm, alarm_name
+from gateway.tracking.drift.report import DriftAlarm, alarm_name
 
 
 def sentence(alarm: DriftAlarm) -> str:

@@ -12,9 +12,9 @@ from gateway.cli.output import AsJson, ConfigFile, note, print_json
 
 if TYPE_CHECKING:
     from gateway.config import Config
-    from gateway.tracking.accuracyreport import AccuracyStatus
-    from gateway.tracking.driftreading import Drift
-    from gateway.tracking.driftreport import SeriesStatus
+    from gateway.tracking.drift.reading import Drift
+    from gateway.tracking.drift.report import SeriesStatus
+    from gateway.tracking.feedback.report import AccuracyStatus
 
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw every series over time into this file (.png); needs matplotlib.")
@@ -53,7 +53,7 @@ def drift(
 
 def _named(settings: Config, endpoint: str | None) -> list[str]:
     from gateway.errors import OperatorError
-    from gateway.tracking.driftreading import watched
+    from gateway.tracking.drift.reading import watched
 
     names = [name for name, each in settings.endpoints.items() if watched(each)]
     if endpoint is None:
@@ -68,7 +68,7 @@ def _found(settings: Config, named: list[str], since: str) -> list[Drift]:
     from gateway.cli.since import instant_ns
     from gateway.errors import OperatorError
     from gateway.state.store import StoreError
-    from gateway.tracking.driftreading import Drift, bundle_of, read_drift, shared_if_any
+    from gateway.tracking.drift.reading import Drift, bundle_of, read_drift, shared_if_any
 
     since_s = (instant_ns("--since", since, time.time_ns()) or 0) / 1e9
     bundles = {name: bundle_of(settings, name) for name in named}

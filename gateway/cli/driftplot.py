@@ -13,8 +13,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from gateway.cli.tracepages import safe
-from gateway.tracking.driftreading import Drift, farthest_first, level
-from gateway.tracking.driftreport import DriftAlarm, SeriesStatus
+from gateway.tracking.drift.reading import Drift, farthest_first, level
+from gateway.tracking.drift.report import DriftAlarm, SeriesStatus
 
 MOST = 12  # series of an endpoint that are drawn
 _COLUMNS = 3

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from gateway.cli.since import local
 from gateway.cli.tracepages import safe
-from gateway.tracking.accuracyreport import AccuracyStatus
-from gateway.tracking.driftreading import Drift
+from gateway.tracking.drift.reading import Drift
+from gateway.tracking.feedback.report import AccuracyStatus
 
 
 def show(found: Drift) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.principals.callers import Caller
     from gateway.state.lists import Caller as Kept
-    from gateway.state.measures import Measure
-    from gateway.state.principals import PrincipalStore
+    from gateway.state.principals.measures import Measure
+    from gateway.state.principals.store import PrincipalStore
 
 DEFAULT_CONFIG = Path("watchgate.yaml")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]

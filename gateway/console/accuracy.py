@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from gateway.console.svg import el, line, picture
 from gateway.console.timeline import Frame
-from gateway.tracking.accuracyreport import AccuracyPoint, AccuracyStatus
+from gateway.tracking.feedback.report import AccuracyPoint, AccuracyStatus
 
 _WIDTH, _HEIGHT = 460.0, 170.0
 

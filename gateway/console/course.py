@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.tracking.driftreading import Drift
-from gateway.tracking.driftreport import DriftAlarm, DriftStatus
+from gateway.tracking.drift.reading import Drift
+from gateway.tracking.drift.report import DriftAlarm, DriftStatus
 from models.batch import Array
 
 POINTS = 160

@@ -20,7 +20,7 @@ from gateway.metrics.tally import total
 from gateway.state.shared.store import SharedStore
 from gateway.state.sqlite import FILE, SqliteStore
 from gateway.state.store import StoreError
-from gateway.tracking.driftreading import Drift, bundle_of, read_standing, watched
+from gateway.tracking.drift.reading import Drift, bundle_of, read_standing, watched
 
 _METRICS_S = 0.5  # pages that are made at once share one reading of the metrics files
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from detectors.drift.encoder import TOGETHER
 from gateway.cli.since import iso, local
-from gateway.tracking.driftreading import Drift
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.drift.reading import Drift
+from gateway.tracking.drift.report import DriftStatus
 
 _NAMED = 3  # series in a sentence
 NOTHING = Drift("")

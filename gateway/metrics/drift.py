@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from gateway.metrics.meter import Numbers, key
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.drift.report import DriftStatus
 from gateway.tracking.tracker import Tracker
 
 

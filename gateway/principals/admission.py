@@ -11,7 +11,7 @@ from gateway.errors import Marked, Rejected
 from gateway.http.call import Call
 from gateway.http.judging import Served
 from gateway.principals.identity import Identity
-from gateway.tracking.marks import Marks
+from gateway.tracking.queries.marks import Marks
 from gateway.wire.response import REFUSED
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gateway.config import Config
 from gateway.state.lists import Caller as Kept
-from gateway.state.measures import Measure
-from gateway.state.principals import Mark
+from gateway.state.principals.measures import Measure
+from gateway.state.principals.store import Mark
 
 FEWEST_CLEAN = 5  # kept clean requests below which shares that rest on a sample of them say too little
 

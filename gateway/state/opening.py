@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from gateway.config import Config
 from gateway.state.address import address
-from gateway.state.principalfile import PRINCIPALS, PrincipalFile
-from gateway.state.principals import PrincipalStore
+from gateway.state.principals.file import PRINCIPALS, PrincipalFile
+from gateway.state.principals.store import PrincipalStore
 
 
 def open_principals(config: Config, *, make: bool = True) -> PrincipalStore:
@@ -21,7 +21,7 @@ def open_principals(config: Config, *, make: bool = True) -> PrincipalStore:
     """
     state = config.state
     if state.kind == "redis":
-        from gateway.state.redisprincipals import RedisPrincipals
+        from gateway.state.principals.redis import RedisPrincipals
 
         return RedisPrincipals.open(address(state.url, state.url_env), state.prefix, state.cluster)
     return PrincipalFile.open(state.path, make=make)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.tracking.driftreport import DriftAlarm
+from gateway.tracking.drift.report import DriftAlarm
 
 
 class Announcer(Protocol):

@@ -12,17 +12,17 @@ from gateway.errors import OperatorError
 from gateway.state.shared.opening import open_shared
 from gateway.state.store import StoreError
 from gateway.state.traffic import TrafficFile
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftflusher import DriftFlusher
-from gateway.tracking.driftrows import Watched
-from gateway.tracking.driftstandings import DriftStandings
-from gateway.tracking.driftsums import PendingSums
-from gateway.tracking.driftwatcher import DriftWatcher
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.flusher import DriftFlusher
+from gateway.tracking.drift.rows import Watched
+from gateway.tracking.drift.standings import DriftStandings
+from gateway.tracking.drift.sums import PendingSums
+from gateway.tracking.drift.watcher import DriftWatcher
 from gateway.tracking.exchange import Exchange
-from gateway.tracking.feedbackopening import feeding, open_feedback
-from gateway.tracking.foreignopening import open_foreign
+from gateway.tracking.feedback.opening import feeding, open_feedback
+from gateway.tracking.foreign.opening import open_foreign
 from gateway.tracking.partner import Partner
-from gateway.tracking.remembering import open_asking, open_queries
+from gateway.tracking.queries.opening import open_asking, open_queries
 from gateway.tracking.storeclock import StoreClock
 from gateway.tracking.tracker import Tracker
 from gateway.tracking.traffic import TrafficWatcher

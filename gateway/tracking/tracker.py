@@ -11,11 +11,11 @@ from typing import Any
 
 from gateway.telemetry.observation import Observation
 from gateway.tracking.announcing import Announcer
-from gateway.tracking.driftstandings import DriftStandings
+from gateway.tracking.drift.standings import DriftStandings
 from gateway.tracking.exchange import Exchange
-from gateway.tracking.feedback import FeedbackDesk
+from gateway.tracking.feedback.labels import FeedbackDesk
 from gateway.tracking.intake import Intake
-from gateway.tracking.marks import Marks
+from gateway.tracking.queries.marks import Marks
 from gateway.tracking.seen import Seen
 from gateway.tracking.watcher import Watcher
 

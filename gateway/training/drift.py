@@ -15,8 +15,8 @@ from detectors.drift.schedule import Schedule, WindowTooLarge
 from gateway.chain import collect
 from gateway.config import EndpointConfig
 from gateway.errors import BundleError, OperatorError
-from gateway.tracking.driftconfig import DriftConfig
-from gateway.tracking.driftrows import tracked
+from gateway.tracking.drift.config import DriftConfig
+from gateway.tracking.drift.rows import tracked
 from gateway.training.bundle import RETRY, Bundle, Draft
 from gateway.training.fitting import FittedChain, Part
 from gateway.training.passes import Chunked, chunks

@@ -12,8 +12,8 @@ from detectors.drift.schedule import Schedule, WindowTooLarge
 from gateway.chain import collect
 from gateway.config import EndpointConfig
 from gateway.errors import BundleError, OperatorError
-from gateway.tracking.accuracy import ERROR, LABEL
-from gateway.tracking.feedbackconfig import FeedbackConfig
+from gateway.tracking.feedback.accuracy import ERROR, LABEL
+from gateway.tracking.feedback.config import FeedbackConfig
 from gateway.training.bundle import RETRY, Bundle, Draft
 from gateway.training.fitting import FittedChain, Part
 from gateway.training.passes import chunks

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftreport import DriftAlarm, DriftStatus, alarm_prefix, status_name
+from gateway.tracking.drift.report import DriftAlarm, DriftStatus, alarm_prefix, status_name
 from gateway.training.bundle import MANIFEST
 from models.batch import Array
 from tests import digits

@@ -14,8 +14,8 @@ import yaml
 
 from gateway import configfile
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.accuracyreport import AccuracyStatus, accuracy_name
-from gateway.tracking.answers import answers_key
+from gateway.tracking.feedback.answers import answers_key
+from gateway.tracking.feedback.report import AccuracyStatus, accuracy_name
 from gateway.training.bundle import MANIFEST
 from gateway.training.loading import load_endpoints
 from models.batch import Array

@@ -20,7 +20,7 @@ from detectors.drift.sums import Sums
 from gateway.configfile import read
 from gateway.state.redislink import RedisLink
 from gateway.state.shared.redis import RedisShared
-from gateway.tracking.driftreport import sums_key
+from gateway.tracking.drift.report import sums_key
 from gateway.training.loading import load_endpoints
 from models.batch import Array
 from tests import digits

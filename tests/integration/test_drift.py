@@ -23,8 +23,8 @@ from detectors.drift.thresholds import Thresholds
 from gateway.app import App, build
 from gateway.endpoint import Endpoint
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftreport import DriftAlarm, DriftStatus, alarm_prefix, status_name, sums_key
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.report import DriftAlarm, DriftStatus, alarm_prefix, status_name, sums_key
 from gateway.tracking.opening import open_tracker
 from gateway.tracking.tracker import Tracker
 from models.batch import Array, Batch

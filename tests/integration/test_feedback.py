@@ -22,10 +22,10 @@ from detectors.drift.schedule import Schedule
 from gateway.app import App, build
 from gateway.principals.keys import editing, new_key
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking import accuracy
-from gateway.tracking.accuracy import ERROR, LABEL
-from gateway.tracking.accuracyreport import AccuracyStatus, accuracy_name
-from gateway.tracking.answers import answers_key
+from gateway.tracking.feedback import accuracy
+from gateway.tracking.feedback.accuracy import ERROR, LABEL
+from gateway.tracking.feedback.answers import answers_key
+from gateway.tracking.feedback.report import AccuracyStatus, accuracy_name
 from gateway.tracking.opening import open_tracker
 from gateway.tracking.tracker import Tracker
 from models.batch import Array

@@ -20,7 +20,7 @@ from gateway.app import build
 from gateway.metrics.families import BY_NAME, FAMILIES, family_of
 from gateway.telemetry.recorder import open_recorder
 from gateway.tracking.opening import open_tracker
-from gateway.tracking.settings import QueriesConfig
+from gateway.tracking.queries.config import QueriesConfig
 from models.batch import Array
 from tests import served
 from tests.wired import tensor

@@ -21,9 +21,9 @@ from gateway.config import TelemetryConfig
 from gateway.disclosure import Disclosure, LabelsOnly
 from gateway.principals.keys import editing, new_key, revoked
 from gateway.principals.settings import PrincipalConfig
-from gateway.state.principalfile import PrincipalFile
+from gateway.state.principals.file import PrincipalFile
 from gateway.tracking.opening import open_tracker
-from gateway.tracking.settings import QueriesConfig
+from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.tracker import Tracker
 from models.batch import Array
 from tests import served

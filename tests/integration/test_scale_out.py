@@ -27,13 +27,13 @@ from detectors.queries.likeness import Likeness
 from gateway.app import build
 from gateway.config import StateConfig
 from gateway.endpoint import Endpoint
+from gateway.state.principals.redis import RedisPrincipals
 from gateway.state.redislink import RedisLink
-from gateway.state.redisprincipals import RedisPrincipals
 from gateway.state.shared.redis import RedisShared
-from gateway.tracking.driftevaluator import DriftEvaluator
-from gateway.tracking.driftreport import DriftStatus, status_name, sums_key
+from gateway.tracking.drift.evaluator import DriftEvaluator
+from gateway.tracking.drift.report import DriftStatus, status_name, sums_key
 from gateway.tracking.opening import open_tracker
-from gateway.tracking.settings import QueriesConfig
+from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.tracker import Tracker
 from models.batch import Array, Batch
 from tests import served

@@ -23,11 +23,11 @@ from gateway.state.shared.redis import RedisShared
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.shared.store import Flush, SharedStore
 from gateway.state.store import StoreError
-from gateway.tracking.driftevaluation import Evaluation
-from gateway.tracking.driftflusher import DriftFlusher
-from gateway.tracking.driftreport import DriftAlarm
-from gateway.tracking.driftrows import Watched
-from gateway.tracking.driftsums import PendingSums
+from gateway.tracking.drift.evaluation import Evaluation
+from gateway.tracking.drift.flusher import DriftFlusher
+from gateway.tracking.drift.report import DriftAlarm
+from gateway.tracking.drift.rows import Watched
+from gateway.tracking.drift.sums import PendingSums
 from gateway.tracking.storeclock import StoreClock
 from models.batch import Array, InputSpec
 from tests import drifting

@@ -24,7 +24,7 @@ from gateway.console.rendering import message, render, source_of
 from gateway.console.source import Source
 from gateway.console.standing import Standing
 from gateway.state.shared.store import SharedStore
-from gateway.tracking.driftreading import Drift, read_drift, read_sums, read_window, watched
+from gateway.tracking.drift.reading import Drift, read_drift, read_sums, read_window, watched
 
 RANGES_S = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400}
 _DEFAULT = "1h"

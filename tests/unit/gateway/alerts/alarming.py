@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.tracking.driftreport import DriftAlarm
+from gateway.tracking.drift.report import DriftAlarm
 
 AT_S = 1_780_000_000.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.drift.report import DriftStatus
 from tests.drifted import SERIES, VERSION, Evaluated, label, track, write_bundle
 
 Run = Callable[..., tuple[int, str, str]]

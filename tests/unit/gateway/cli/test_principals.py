@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from gateway.cli.app import app
 from gateway.principals.keys import Keys
-from gateway.state.principalfile import PrincipalFile
-from gateway.state.principals import Mark
+from gateway.state.principals.file import PrincipalFile
+from gateway.state.principals.store import Mark
 from gateway.state.sqlite import SqliteStore
 from gateway.telemetry.describe import describe
 from tests.traffic import observe, wild

@@ -7,8 +7,8 @@ import pytest
 from gateway.console.attention import Facts, attention
 from gateway.console.standing import Standing
 from gateway.console.totals import Totals
-from gateway.tracking.driftreading import Drift
-from gateway.tracking.driftreport import DriftStatus, SeriesStatus
+from gateway.tracking.drift.reading import Drift
+from gateway.tracking.drift.report import DriftStatus, SeriesStatus
 
 FINE = Totals(requests=1000, rows=1000, flagged=30, rejected=5)
 FACTS = Facts("digits", FINE, 0.05, 0.01, False, 1, "v1", "v1", (("nearest", 30), ("energy", 5)), (("10.0.0.1", 28),))

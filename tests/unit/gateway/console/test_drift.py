@@ -11,7 +11,7 @@ from gateway.configfile import read
 from gateway.console.access import Access
 from gateway.console.app import build
 from gateway.console.source import Source
-from gateway.tracking.driftreport import DriftStatus
+from gateway.tracking.drift.report import DriftStatus
 from tests.drifted import SERIES, VERSION, Evaluated, label, track, write_bundle
 from tests.unit.gateway.console.conftest import CONFIG, HOSTILE
 from tests.visitor import Visitor

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.console.pages.principals import digest
-from gateway.state.measures import Asking
-from gateway.state.principalfile import PrincipalFile
-from gateway.state.principals import Mark
+from gateway.state.principals.file import PrincipalFile
+from gateway.state.principals.measures import Asking
+from gateway.state.principals.store import Mark
 from gateway.state.record import Record
 from tests.unit.gateway.console.conftest import HOSTILE
 from tests.unit.gateway.console.test_gate import key_in

@@ -9,8 +9,8 @@ from gateway.metrics.drift import drift_numbers, drift_of
 from gateway.metrics.meter import exposition, key
 from gateway.metrics.tally import Tally, total
 from gateway.state.shared.sqlite import SqliteShared
-from gateway.tracking.driftreport import DriftStatus
-from gateway.tracking.driftstandings import DriftStandings
+from gateway.tracking.drift.report import DriftStatus
+from gateway.tracking.drift.standings import DriftStandings
 from gateway.tracking.tracker import Tracker
 from tests.drifted import SERIES, Evaluated
 from tests.drifting import monitor

@@ -8,8 +8,8 @@ from gateway.config import Config
 from gateway.configfile import read
 from gateway.principals.callers import Caller, callers, step
 from gateway.state.lists import Caller as Kept
-from gateway.state.measures import Measure
-from gateway.state.principals import Mark
+from gateway.state.principals.measures import Measure
+from gateway.state.principals.store import Mark
 
 CONFIG = """
 endpoints:

@@ -16,17 +16,17 @@ from detectors.queries.likeness import Likeness
 from detectors.queries.memory import QueryMemory
 from gateway.chain import Chain
 from gateway.errors import OperatorError
-from gateway.state.principalfile import PrincipalFile
-from gateway.state.principals import Mark
+from gateway.state.principals.file import PrincipalFile
+from gateway.state.principals.store import Mark
 from gateway.state.store import StoreError
 from gateway.telemetry.observation import ChainInfo, Observation
 from gateway.tracking.intake import Intake
-from gateway.tracking.queries import QueryWatcher
-from gateway.tracking.secret import FILE, secret
-from gateway.tracking.settings import QueriesConfig
-from gateway.tracking.sharing import Sharing, pack, unpack
+from gateway.tracking.queries.config import QueriesConfig
+from gateway.tracking.queries.secret import FILE, secret
+from gateway.tracking.queries.sharing import Sharing, pack, unpack
+from gateway.tracking.queries.turn import Turn
+from gateway.tracking.queries.watcher import QueryWatcher
 from gateway.tracking.tracker import Tracker
-from gateway.tracking.turn import Turn
 from gateway.verdict import Judged
 from models.batch import Array, Batch, InputSpec
 

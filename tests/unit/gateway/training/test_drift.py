@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from detectors.drift.monitor import Monitor
 from gateway.endpoint import Endpoint
 from gateway.errors import BundleError, OperatorError
-from gateway.tracking.driftconfig import DriftConfig
-from gateway.tracking.driftrows import tracked
+from gateway.tracking.drift.config import DriftConfig
+from gateway.tracking.drift.rows import tracked
 from gateway.training.calibrate import calibrate
 from gateway.training.drift import FILE
 from gateway.training.loading import load_endpoints

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.errors import BundleError, OperatorError
-from gateway.tracking.accuracy import ERROR, LABEL, errors
+from gateway.tracking.feedback.accuracy import ERROR, LABEL, errors
 from gateway.training.calibrate import calibrate
 from gateway.training.labels import FILE
 from gateway.training.loading import load_endpoint

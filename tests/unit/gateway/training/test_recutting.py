@@ -12,8 +12,8 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import OperatorError
-from gateway.state.principalfile import PrincipalFile
-from gateway.state.principals import Mark
+from gateway.state.principals.file import PrincipalFile
+from gateway.state.principals.store import Mark
 from gateway.state.sqlite import SqliteStore
 from gateway.state.traffic import TrafficFile
 from gateway.telemetry.describe import describe

@@ -1,0 +1,1 @@
+"""Other people's drift detectors, run beside the path on a sample."""
