@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--only", choices=tuple(SUBJECTS), help="one data set")
     parser.add_argument("--rows", type=int, help="at most so many rows of each kind but honest ones")
     parser.add_argument("--harden", type=int, help="so many rounds of self-play; 0 leaves hardened chains out")
-    parser.add_argument("--adaptive", type=int, help="so many rows for the attack that knows the chain")
+    parser.add_argument("--adaptive", type=int, help="so many rows for the attack that knows the chain; 0: none")
     parser.add_argument("--brief", action="store_true", help="calibrate all chains with --quick")
     asked = parser.parse_args()
     effort = _effort(asked)
@@ -113,7 +113,7 @@ def everything(subject: Subject, calibration: Calibration, effort: Effort, refus
 
 def knowing(subject: Subject, calibrated: Calibrated, sources: Sources | None, effort: Effort) -> Iterator[Adaptive]:
     """What an attack that knows the chain makes of it, if gradients can be had."""
-    if sources is not None:
+    if sources is not None and effort.adaptive:
         name, chain = calibrated.name, calibrated.chain
         yield adaptive(name, chain, sources, subject.victims, subject.fresh, subject.epsilon, effort)
 
