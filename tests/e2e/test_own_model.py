@@ -78,6 +78,7 @@ def infer(port: int, x: Array) -> tuple[int, Any]:
     return ask(port, "POST", "/v2/models/digits/infer", {"inputs": [tensor]})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_from_a_model_file_to_an_answer_and_a_trace(tmp_path: Path) -> None:
     digits.write(tmp_path)

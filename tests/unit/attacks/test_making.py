@@ -47,6 +47,7 @@ def test_the_smallest_epsilon_wins_and_a_smaller_one_does_not(tmp_path: Path) ->
     assert 1 / 16 <= np.median(smallest[np.isfinite(smallest)]) <= 0.3
 
 
+@pytest.mark.slow
 def test_a_model_that_takes_long_has_fewer_rows_attacked_and_all_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ class World:
         return float(((self.classes(x) != self.y) & ~found).mean())
 
 
+@pytest.mark.slow
 def test_evades_the_real_detector_more_often_than_pgd(world: World) -> None:
     def model(rows: Tensor) -> Tensor:
         return world.look(rows, torch.arange(len(rows))).outputs.logits
