@@ -9,6 +9,8 @@ from gateway.metrics.meter import Key, Numbers, key
 _OBSERVED = "watchgate_recorder_observations_total"
 _RECORDS = "watchgate_store_records_total"
 _EXPORTED = "watchgate_export_requests_total"
+_LABELS = "watchgate_feedback_labels_total"
+_ANSWERS = "watchgate_feedback_answers_total"
 
 RECORDER: Mapping[str, Key] = {
     **{
@@ -46,6 +48,12 @@ TRACKER: Mapping[str, Key] = {
     "drift_evaluations": key("watchgate_drift_evaluations_total", {}),
     "drift_evaluation_failures": key("watchgate_drift_evaluation_failures_total", {}),
     "drift_alarms": key("watchgate_drift_alarms_total", {}),
+    **{f"feedback_{what}": key(_LABELS, {"outcome": what}) for what in ("counted", "repeated", "unknown")},
+    **{f"answers_{what}": key(_ANSWERS, {"outcome": what}) for what in ("logged", "lost")},
+    **{f"traffic_{what}_rows": key("watchgate_traffic_rows_total", {"outcome": what}) for what in ("kept", "lost")},
+    "tracker_rows": key("watchgate_foreign_rows_total", {}),
+    "tracker_unsampled_rows": key("watchgate_foreign_unsampled_rows_total", {}),
+    "tracker_failures": key("watchgate_foreign_failures_total", {}),
     "alerts_sent": key("watchgate_alerts_total", {"outcome": "sent"}),
     "alerts_lost": key("watchgate_alerts_total", {"outcome": "lost"}),
     "alerts_failures": key("watchgate_alerts_failures_total", {}),

@@ -26,7 +26,8 @@ from tests import served
 from tests.wired import tensor
 
 INFER = "/v2/models/m/infer"
-ELSEWHERE = ("watchgate_drift", "watchgate_alerts")  # with `drift` and `alerts`; all others are on this app's page
+# With `drift`, `alerts`, `feedback`, `traffic_rows`, `trackers`; all others are on this app's page.
+ELSEWHERE = tuple(f"watchgate_{what}" for what in ("drift", "alerts", "feedback", "traffic", "foreign"))
 X = np.random.default_rng(0).uniform(0.1, 0.7, size=(1000, 12)).astype(np.float32)
 PROMTOOL = shutil.which("promtool")
 
