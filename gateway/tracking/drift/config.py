@@ -34,4 +34,4 @@ class DriftConfig(BaseModel):
     window: Annotated[int, Field(ge=STEP_ROWS, le=10_000)] = 2000
     every: Annotated[float, BeforeValidator(seconds), Field(ge=1.0, le=86_400.0)] = 10.0
     one_false_alarm_in_rows: Annotated[int, Field(ge=STEP_ROWS, le=1_000_000)] = 20_000
-    rows_per_second: Annotated[float, Field(gt=0)] = 1000.0
+    rows_per_second: Annotated[float, Field(gt=0)] = 300.0
