@@ -58,7 +58,10 @@ def evidently() -> Path:
         if not done.is_file():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
             command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=900)
+            try:
+                ran = subprocess.run(command, capture_output=True, text=True, timeout=900)
+            except subprocess.TimeoutExpired:
+                pytest.skip("Evidently takes longer than 15 min to install here")
             if ran.returncode:
                 pytest.skip(f"Evidently can't be installed here: {ran.stderr.strip().splitlines()[-1]}")
             done.touch()
