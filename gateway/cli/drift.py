@@ -67,8 +67,9 @@ def _named(settings: Config, endpoint: str | None) -> list[str]:
 def _found(settings: Config, named: list[str], since: str) -> list[Drift]:
     from gateway.cli.since import instant_ns
     from gateway.errors import OperatorError
+    from gateway.state.opening import shared_if_any
     from gateway.state.store import StoreError
-    from gateway.tracking.drift.reading import Drift, bundle_of, read_drift, shared_if_any
+    from gateway.tracking.drift.reading import Drift, bundle_of, read_drift
 
     since_s = (instant_ns("--since", since, time.time_ns()) or 0) / 1e9
     bundles = {name: bundle_of(settings, name) for name in named}

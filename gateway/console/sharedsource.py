@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from gateway.config import Config
-from gateway.state.shared.opening import open_shared
+from gateway.state.opening import open_shared
 from gateway.state.shared.store import SharedStore
 from gateway.state.shared.tables import SHARED
 from gateway.state.store import StoreError

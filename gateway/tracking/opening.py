@@ -9,7 +9,7 @@ from gateway.alerts.announcing import open_alerts
 from gateway.config import Config
 from gateway.endpoint import Endpoint
 from gateway.errors import OperatorError
-from gateway.state.shared.opening import open_shared
+from gateway.state.opening import open_shared
 from gateway.state.store import StoreError
 from gateway.state.traffic import TrafficFile
 from gateway.tracking.drift.evaluator import DriftEvaluator

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,7 @@ import msgspec
 
 from detectors.drift.state import Window
 from detectors.drift.sums import Sums
-from gateway.state.shared.opening import open_shared
 from gateway.state.shared.store import SharedStore
-from gateway.state.shared.tables import SHARED
 from gateway.tracking.drift.evaluation import HISTORY_S
 from gateway.tracking.drift.report import (
     DriftAlarm,
@@ -79,24 +76,6 @@ def bundle_of(config: Config, endpoint: str) -> str | None:
         return str(manifest["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-@contextmanager
-def shared_if_any(config: Config) -> Iterator[SharedStore | None]:
-    """The shared store, for this thread and block; None where no gateway made one yet.
-
-    Raises:
-        OperatorError: the file is another database, or a later release's.
-        StoreError: it can't be read now.
-    """
-    if config.state.kind == "sqlite" and not (config.state.path / SHARED.name).is_file():
-        yield None
-        return
-    store = open_shared(config, make=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def watched(settings: EndpointConfig) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gateway.config import Config
 from gateway.endpoint import Endpoint
-from gateway.state.shared.opening import open_shared
+from gateway.state.opening import open_shared
 from gateway.tracking.announcing import Announcer
 from gateway.tracking.drift.sums import PendingSums
 from gateway.tracking.feedback.accuracy import AccuracyTeller, LabelEvaluator, LabelFlusher, Labelled, LabelledRows

@@ -12,10 +12,9 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import OperatorError
-from gateway.state.opening import open_principals, principals_if_any
+from gateway.state.opening import open_principals, open_shared, principals_if_any
 from gateway.state.principals.file import PrincipalFile
 from gateway.state.principals.redis import RedisPrincipals
-from gateway.state.shared.opening import open_shared
 from gateway.state.shared.redis import RedisShared
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.state.store import StoreError
