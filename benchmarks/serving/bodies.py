@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -93,6 +95,15 @@ def request(path: str, form: Format, x: Images) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def written(folder: Path, path: str, form: Format, x: Images) -> Path:
+    """The folder, with nothing but one request a row in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for row in range(len(x)):
+        (folder / f"{row:05}").write_bytes(request(path, form, x[row : row + 1]))
+    return folder
 
 
 def post(port: int, path: str, form: Format, x: Images, timeout_s: float = 10.0) -> Answer:

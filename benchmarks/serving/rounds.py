@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http.client import HTTPException
 
 import numpy as np
 
-from benchmarks.data import ROOT
 from benchmarks.serving.bodies import post
-from benchmarks.serving.client import GRACE_S, Burst, Order
+from benchmarks.serving.client import Burst, Order
+from benchmarks.serving.load import ClientFailed, sent
 from benchmarks.serving.process import Server, ServerFailed
 from benchmarks.serving.systems import Launch, Skipped, System
 from benchmarks.serving.workload import Workload
@@ -148,19 +145,11 @@ def burst(target: Target, connections: int, effort: Effort) -> Burst:
         ServerFailed: the client failed, or too few answers were 200.
     """
     order = Order(target.port, connections, effort.warm_s, effort.measure_s, target.requests, target.pids)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving.client"],
-        input=json.dumps(asdict(order)),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=order.warm_s + order.measure_s + 3 * GRACE_S,
-        check=False,
-    )
     name = target.system.name
-    if done.returncode != 0:
-        raise ServerFailed(f"{name} under load: {done.stderr[-500:]}\n{target.server.last_lines()}")
-    result = Burst(**json.loads(done.stdout))
+    try:
+        result = sent(order)
+    except ClientFailed as failed:
+        raise ServerFailed(f"{name} under load: {failed}\n{target.server.last_lines()}") from failed
     if result.statuses.get("200", 0) < HONEST_SHARE * result.answers:
         raise ServerFailed(f"{name} at {connections} connections answered {result.statuses}")
     return result

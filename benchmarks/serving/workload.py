@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.data import CACHE, Images, smooth_images
-from benchmarks.serving.bodies import Format, request
+from benchmarks.serving.bodies import Format, written
 from benchmarks.serving.nets import Net, build, single_threaded
 from models.batch import Array
 
@@ -47,9 +46,4 @@ class Workload:
 
     def requests(self, name: str, path: str, form: Format) -> Path:
         """A folder of the requests as bytes, one file a row."""
-        folder = self.folder / "requests" / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for row in range(len(self.x)):
-            (folder / f"{row:04}").write_bytes(request(path, form, self.x[row : row + 1]))
-        return folder
+        return written(self.folder / "requests" / name, path, form, self.x)

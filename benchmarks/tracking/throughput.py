@@ -13,11 +13,14 @@ from benchmarks.command import Run, main
 from benchmarks.data import CACHE, mnist
 from benchmarks.mnist_model import trained
 from benchmarks.queries.served import ALONE, BOTH, PLAIN, WATCHED, served
-from benchmarks.queries.throughput import CONNECTIONS, PACKAGES, driven, written
+from benchmarks.serving.bodies import OIP_BINARY, written
 from benchmarks.serving.client import Burst, Order
+from benchmarks.serving.load import sent
 from benchmarks.tables import table, write
 
+CONNECTIONS = 16
 NAMES = (PLAIN, WATCHED, BOTH)
+PACKAGES = ("onnxruntime", "numpy")
 
 
 def measure(run: Run) -> Path:
@@ -27,13 +30,16 @@ def measure(run: Run) -> Path:
     bursts: dict[str, list[Burst]] = {name: [] for name in NAMES}
     names = (ALONE, *NAMES)  # the first is what the server is asked for until it is ready
     with served(folder, trained(train).onnx, train.part(0, 6000), test.part(0, 5000), [], names) as place:
-        requests = {name: written(folder / "requests" / name, name, train.x[10_000:26_000]) for name in NAMES}
+        x = train.x[10_000:26_000]
+        requests = {
+            name: written(folder / "requests" / name, f"/v2/models/{name}/infer", OIP_BINARY, x) for name in NAMES
+        }
         parent = psutil.Process(place.pid)
         pids = tuple(process.pid for process in (parent, *parent.children(recursive=True)))
         for number in range(1 if run.quick else 6):
             for name in NAMES if number % 2 else NAMES[::-1]:
                 order = Order(place.port, CONNECTIONS, 0.5, 1.0 if run.quick else 5.0, str(requests[name]), pids)
-                bursts[name].append(driven(order))
+                bursts[name].append(sent(order))
     return keep(bursts, run)
 
 
