@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from benchmarks import machine
-from benchmarks.data import CACHE, DataMissing
+from benchmarks.data import CACHE, ROOT, DataMissing
 from benchmarks.drift import cost
+from benchmarks.drift.memory import apart
 from benchmarks.drift.report import page
 from benchmarks.drift.runs import RunLengths, delays, designed, run_lengths, split
 from benchmarks.drift.subjects import Subject, adult_subject, mnist_subject
@@ -48,6 +49,7 @@ def main() -> int:
     torch.set_num_threads(1)
     facts = machine.facts(PACKAGES)
     names = [asked.only] if asked.only else list(SUBJECTS)
+    resumed = any(FOLDER.glob("*.json"))
     try:
         found = {name: measured(name, asked.quick) for name in names}
     except DataMissing as missing:
@@ -55,7 +57,7 @@ def main() -> int:
         return 2
     command = "python -m benchmarks.drift" + " --quick" * asked.quick + (f" --only {asked.only}" if asked.only else "")
     whole = not asked.quick and not asked.only
-    document = {"command": command, "machine": facts, "subjects": found}
+    document = {"command": command, "machine": facts, "resumed": resumed, "subjects": found}
     path, _ = write(NAME, page(document), document, RESULTS if whole else CACHE / "results")
     print(path.read_text())
     return 0
@@ -91,7 +93,8 @@ def late(subject: Subject, trials: int) -> dict[str, Any]:
         told[str(schedule.window_rows)] = {drift: _told(rows) for drift, rows in found}
     us = {str(batch): cost.sums_us(monitor, few, batch) for batch in cost.BATCHES}
     spent = {"sums_us": us, "fold_us": cost.fold_us(monitor, few), "state_bytes": cost.state_bytes(monitor, few)}
-    return {"delays": told, "design_s": design_s, "series": len(monitor.names), **spent}
+    taken = apart(cost.megabytes, replace(subject, unseen=few, drifts={}), reference, rest, LATE[0])
+    return {"delays": told, "design_s": design_s, "series": len(monitor.names), **spent, **taken}
 
 
 def _average(kept: dict[str, Any]) -> dict[str, Any]:
@@ -141,9 +144,8 @@ def _run(python: Path, subject: Callable[[], Subject]) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         out = FOLDER / "rival.json"
-        script = Path(__file__).with_name("rivals.py")
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([python, script, _write_rows(subject()), out], check=True, env=env)
+        command: list[str | Path] = [python, "-m", "benchmarks.drift.rivals", _write_rows(subject()), out]
+        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
         found = json.loads(out.read_text())
         return {
             name: {**told, "delays": {key: _told(rows) for key, rows in told["delays"].items()}}

@@ -6,11 +6,16 @@ import time
 
 import numpy as np
 
+from benchmarks.drift.memory import Resident
+from benchmarks.drift.runs import designed
+from benchmarks.drift.subjects import Subject
 from detectors.drift.encoder import Rows
 from detectors.drift.monitor import Monitor
+from detectors.drift.schedule import Schedule
 
 BATCHES = (1, 8, 64)
 _ROWS, _ROUNDS = 2048, 5
+_STREAM_ROWS = 20_000  # watched for their memory
 
 
 def sums_us(monitor: Monitor, rows: Rows, batch: int) -> float:
@@ -47,3 +52,14 @@ def state_bytes(monitor: Monitor, rows: Rows) -> int:
         start = number * step % (len(rows) - step)
         state = monitor.fold(state, number, monitor.encoder.sums(rows.take(slice(start, start + step)))).state
     return sum(array.nbytes for array in state.to_arrays().values())
+
+
+def megabytes(subject: Subject, reference: Rows, rest: Rows, schedule: Schedule) -> dict[str, float]:
+    """The most resident while a monitor is made, and while it watches a stream; to be run in a process of its own."""
+    step, drawn = schedule.step_rows, np.random.default_rng(0).integers(len(rest), size=_STREAM_ROWS)
+    stream, memory = rest.take(drawn), Resident()
+    monitor = designed(subject, reference, schedule, 0)
+    making, state = memory.most(), monitor.start()
+    for number, start in enumerate(range(0, len(stream), step)):
+        state = monitor.fold(state, number, monitor.encoder.sums(stream.take(slice(start, start + step)))).state
+    return {"making_mb": making, "watching_mb": memory.most()}

@@ -1,8 +1,8 @@
 """Other people's drift detectors on the same rows; runs in environments of its own, and imports nothing of watchgate.
 
-    .cache/river-venv/bin/python benchmarks/drift/rivals.py rows.npz results.json
+    .cache/river-venv/bin/python -m benchmarks.drift.rivals rows.npz results.json
 
-Measures what is installed where it runs.
+Measures what is installed where it runs, each in a process of its own.
 
 `rows.npz`: `reference`, `honest` and `drift <name>` (n, d) standardized columns; `energy ...` (n,) of the same rows.
 """
@@ -14,28 +14,37 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.drift.memory import Resident, apart
+
 Array = npt.NDArray[Any]
 # Takes rows in order, (n, d) or (n,); the index of the row it alarms at, or None.
 Watch = Callable[[Array], "int | None"]
+# Takes the reference; what it gives starts a stream.
+Make = Callable[[Array], Callable[[], Watch]]
 ASKED_ROWS, KS_WINDOW, MMD_WINDOW = 20_000, 200, 50
+MMD_REFERENCE, BOOTSTRAPS = 1_000, 25_000  # more bootstraps than rows asked for are needed; each costs 8 ms
 AFTER_ROWS = 3_000
+ENERGY = "energy "
+STREAMS, TRIALS = 20, 10  # without drift, and with each drift
 
 
 def mmd_online(reference: Array) -> Callable[[], Watch]:
     """MMDDriftOnline with the run length asked for."""
     kind = import_module("alibi_detect.cd").MMDDriftOnline
     detector = kind(
-        reference[:1000],
+        reference[:MMD_REFERENCE],
         ert=float(ASKED_ROWS),
         window_size=MMD_WINDOW,
         backend="pytorch",
-        n_bootstraps=25_000,
+        n_bootstraps=BOOTSTRAPS,
         verbose=False,
     )
 
@@ -60,8 +69,8 @@ def ks_windows(reference: Array) -> Callable[[], Watch]:
     return lambda: watch
 
 
-def river(name: str, **settings: float) -> Callable[[Array], Callable[[], Watch]]:
-    """A detector of one number a row."""
+def river(name: str, settings: dict[str, float], _: Array) -> Callable[[], Watch]:
+    """A detector of one number a row, without a reference."""
     kind = getattr(import_module("river.drift"), name)
 
     def fresh() -> Watch:
@@ -76,56 +85,77 @@ def river(name: str, **settings: float) -> Callable[[Array], Callable[[], Watch]
 
         return watch
 
-    return lambda reference: fresh
+    return fresh
 
 
-RIVALS: dict[str, tuple[Callable[[], Callable[[Array], Callable[[], Watch]]], str, int, int]] = {
-    # name: how to make it, what it reads, streams without drift, trials a drift
-    "alibi-detect MMDDriftOnline, window 50": (lambda: mmd_online, "columns", 2, 5),
-    "alibi-detect KSDrift, windows of 200": (lambda: ks_windows, "columns", 10, 10),
-    "river ADWIN on energy": (lambda: river("ADWIN"), "energy", 20, 20),
-    "river KSWIN on energy": (lambda: river("KSWIN", alpha=1e-4, seed=1), "energy", 3, 5),
+@dataclass(frozen=True)
+class Rival:
+    """`library` is imported before anything is measured; `reads` what the keys of its rows begin with."""
+
+    library: str
+    make: Make
+    reads: str = ""
+
+
+RIVALS = {
+    "alibi-detect MMDDriftOnline, window 50": Rival("alibi_detect.cd", mmd_online),
+    "alibi-detect KSDrift, windows of 200": Rival("alibi_detect.cd", ks_windows),
+    "river ADWIN on energy": Rival("river.drift", partial(river, "ADWIN", {}), ENERGY),
+    "river KSWIN on energy": Rival("river.drift", partial(river, "KSWIN", {"alpha": 1e-4, "seed": 1}), ENERGY),
 }
 
 
-def measured(name: str, data: dict[str, Array]) -> dict[str, Any]:
-    """Rows to an alarm without drift and with each drift, and microseconds a row."""
-    make, reads, streams, trials = RIVALS[name]
-    prefix = "energy " if reads == "energy" else ""
-    rng = np.random.default_rng(0)
-    honest = data[prefix + "honest"]
-    fresh = make()(data[prefix + "reference"])
-    watched = alarms = 0
+def measured(name: str, path: str) -> dict[str, Any]:
+    """Rows to an alarm without drift and with each drift, microseconds a row, and megabytes.
+
+    Raises:
+        ModuleNotFoundError: its library is not installed.
+    """
+    warnings.simplefilter("ignore")
+    rival, rng = RIVALS[name], np.random.default_rng(0)
+    import_module(rival.library)
+    data = _read(path, rival.reads)
+    streams = [_drawn(data["honest"], ASKED_ROWS, rng) for _ in range(STREAMS)]
+    memory, started = Resident(), time.process_time()
+    fresh = rival.make(data["reference"])
+    told: dict[str, Any] = {"make_s": time.process_time() - started, "making_mb": memory.most()}
     started = time.process_time()
-    for _ in range(streams):
-        at = fresh()(honest[rng.integers(len(honest), size=ASKED_ROWS)])
-        watched, alarms = watched + (ASKED_ROWS if at is None else at + 1), alarms + (at is not None)
-    us = (time.process_time() - started) / watched * 1e6
-    delays = {}
-    for key in (key for key in data if key.startswith(prefix + "drift ")):
-        found = [_delay(fresh(), honest, data[key], rng) for _ in range(trials)]
-        delays[key.removeprefix(prefix + "drift ")] = [value for value in found if value is not None]
-    return {"watched": watched, "alarms": alarms, "us": us, "delays": delays}
+    found = [fresh()(stream) for stream in streams]
+    watched = sum(ASKED_ROWS if at is None else at + 1 for at in found)
+    told |= {"us": (time.process_time() - started) / watched * 1e6, "watching_mb": memory.most()}
+    told |= {"watched": watched, "alarms": sum(at is not None for at in found)}
+    drifts = {key.removeprefix("drift "): rows for key, rows in data.items() if key.startswith("drift ")}
+    return {**told, "delays": {drift: _delays(fresh, data["honest"], rows, rng) for drift, rows in drifts.items()}}
 
 
-def _delay(watch: Watch, honest: Array, drifted: Array, rng: np.random.Generator) -> float | None:
-    """Rows from the change on; infinite without an alarm, None for an alarm before it."""
-    before = 400 + int(rng.integers(KS_WINDOW))
-    rows = [honest[rng.integers(len(honest), size=before)], drifted[rng.integers(len(drifted), size=AFTER_ROWS)]]
-    at = watch(np.concatenate(rows))
-    if at is None:
-        return float("inf")
-    return float(at + 1 - before) if at >= before else None
+def _read(path: str, prefix: str) -> dict[str, Array]:
+    """What this rival reads, and no more."""
+    with np.load(path, allow_pickle=False) as file:
+        names = [key for key in file.files if key.startswith(ENERGY) == bool(prefix)]
+        return {key.removeprefix(prefix): file[key] for key in names}
+
+
+def _drawn(rows: Array, count: int, rng: np.random.Generator) -> Array:
+    return np.asarray(rows[rng.integers(len(rows), size=count)])
+
+
+def _delays(fresh: Callable[[], Watch], honest: Array, drifted: Array, rng: np.random.Generator) -> list[float]:
+    """Rows from the change on; infinite without an alarm. Trials with an alarm before the change are left out."""
+    found = []
+    for _ in range(TRIALS):
+        before = 400 + int(rng.integers(KS_WINDOW))
+        at = fresh()(np.concatenate([_drawn(honest, before, rng), _drawn(drifted, AFTER_ROWS, rng)]))
+        if at is None or at >= before:
+            found.append(float("inf") if at is None else float(at + 1 - before))
+    return found
 
 
 def main() -> None:
     """Measures what is installed."""
-    with np.load(sys.argv[1], allow_pickle=False) as file:
-        data = {key: file[key] for key in file.files}
     results: dict[str, Any] = {}
     for name in RIVALS:
         try:
-            results[name] = measured(name, data)
+            results[name] = apart(measured, name, sys.argv[1])
         except ModuleNotFoundError:
             continue
         print(name, json.dumps(results[name])[:300], file=sys.stderr, flush=True)
@@ -134,6 +164,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        main()
+    main()
