@@ -19,7 +19,8 @@ from models.batch import Array
 from tests import digits
 from tests.e2e.test_console import faults, keyboard, served, until
 from tests.e2e.test_own_model import infer, run
-from tests.hooks import Hooks, Post
+from tests.hooks import Hooks
+from tests.posted import Post
 
 pytestmark = [
     pytest.mark.slow,
