@@ -6,10 +6,8 @@ date, so that each answer is a whole list); and somebody reloads the page of one
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +23,13 @@ import psutil
 
 from benchmarks import machine
 from benchmarks.command import Run, main
-from benchmarks.data import ROOT
 from benchmarks.serving.client import Burst, Order
-from benchmarks.serving.process import free_port
+from benchmarks.serving.load import sent
 from benchmarks.tables import table, write
+from benchmarks.watchgate import ran, served
 from gateway.demo.malformed import PATH, valid
 from tests import digits
 
-WATCHGATE = (sys.executable, "-m", "gateway.cli")
 OPEN = {"/?range=1h&part=1": 5.0, "/requests/rows": 1.0, "/requests/rows?verdict=reject": 1.0}
 RELOAD_S = 1.0
 CONNECTIONS = 8
@@ -40,16 +37,12 @@ PACKAGES = ("bentoml", "onnxruntime", "numpy")
 HONEST, NOISE = 200, 6  # requests that are sent in turn: a few are stopped
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-
-
 def prepare(folder: Path) -> Path:
     """A calibrated endpoint in the folder, and the folder of requests to send."""
     digits.write(folder)
     named = ("--model", "digits.onnx", "--reference", "train.npz", "--holdout", "test.npz")
-    for command in (("init", *named), ("calibrate",)):
-        subprocess.run([*WATCHGATE, *command], cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    ran(folder, "init", *named)
+    ran(folder, "calibrate")
     with np.load(folder / "test.npz") as file:
         rows = [*file["x"][:HONEST], *np.random.default_rng(0).integers(0, 17, size=(NOISE, 1, 8, 8)) / 16]
     requests = folder / "requests"
@@ -63,51 +56,8 @@ def prepare(folder: Path) -> Path:
     return requests
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[tuple[int, str]]:
-    port, console = free_port(), free_port()
-    command = [*WATCHGATE, "serve", "--port", str(port), "--console-port", str(console)]
-    server = subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
-    try:
-        for url in (f"http://127.0.0.1:{port}/v2/health/ready", f"http://127.0.0.1:{console}/"):
-            wait_for(url)
-        yield port, f"http://127.0.0.1:{console}"
-    finally:
-        server.terminate()
-        server.wait(40)
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 90
-    while not answers(url):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{url} did not answer")
-        time.sleep(0.1)
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def load(port: int, requests: Path, connections: int, seconds: float) -> Burst:
-    order = Order(port, connections, 1.0, seconds, str(requests), ())
-    command = [sys.executable, "-m", "benchmarks.serving.client"]
-    ran = subprocess.run(
-        command,
-        input=json.dumps(asdict(order)),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env=environment(),
-    )
-    return Burst(**json.loads(ran.stdout))
+def load(port: int, requests: Path, seconds: float) -> Burst:
+    return sent(Order(port, CONNECTIONS, 1.0, seconds, str(requests), ()))
 
 
 @contextmanager
@@ -154,9 +104,9 @@ def turn(port: int, url: str, requests: Path, seconds: float, *, opened: bool) -
     before, started = _cpu_s(console), time.monotonic()
     if opened:
         with watched(url) as taken:
-            burst = load(port, requests, CONNECTIONS, seconds)
+            burst = load(port, requests, seconds)
     else:
-        taken, burst = [], load(port, requests, CONNECTIONS, seconds)
+        taken, burst = [], load(port, requests, seconds)
     share = (_cpu_s(console) - before) / (time.monotonic() - started)
     return Turn(burst.per_second, share, taken)
 
@@ -183,7 +133,7 @@ def measure(run: Run) -> Path:
     with tempfile.TemporaryDirectory() as work:
         requests = prepare(Path(work))
         with served(Path(work)) as (port, url):
-            load(port, requests, CONNECTIONS, 2.0)
+            load(port, requests, 2.0)
             time.sleep(1.0)
             for number in range(rounds):
                 for opened in (number % 2 == 0, number % 2 == 1):

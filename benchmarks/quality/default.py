@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.data import CACHE, ROOT
+from benchmarks.data import CACHE
 from benchmarks.quality.remembering import Remembering
 from benchmarks.quality.subject import Subject
+from benchmarks.watchgate import ran
 from gateway.chain import Chain
 from gateway.configfile import read
 from gateway.training.loading import load_endpoints
@@ -33,7 +31,7 @@ def default(subject: Subject, quick: bool) -> Default:
     """Writes the config, lets `calibrate` choose the stages and list them there, and loads the bundle."""
     folder = _folder(subject, "default")
     files = ("--reference", str(subject.reference), "--holdout", str(subject.holdout))
-    _watchgate(folder, "init", "--model", str(subject.trained.onnx), *files, "--name", subject.name)
+    ran(folder, "init", "--model", str(subject.trained.onnx), *files, "--name", subject.name)
     return _calibrated(subject, folder, "--write", *["--quick"] * quick)
 
 
@@ -46,7 +44,7 @@ def hardened(subject: Subject, quick: bool, rounds: int) -> Default:
 
 def _calibrated(subject: Subject, folder: Path, *options: str) -> Default:
     started = time.perf_counter()
-    printed = _watchgate(folder, "calibrate", *options)
+    printed = ran(folder, "calibrate", *options)
     seconds = time.perf_counter() - started
     chain = load_endpoints(read(folder / CONFIG))[subject.name].chain
     return Default(replace(chain, backend=Remembering(chain.backend)), seconds, printed)
@@ -57,18 +55,3 @@ def _folder(subject: Subject, name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-def _watchgate(folder: Path, *words: str) -> str:
-    """What the command printed.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli", *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"watchgate {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.driftscene`: pictures of an endpoint whose callers change, in the console and by `--plot`.
+"""An endpoint whose callers change, in the console and by `watchgate drift --plot`.
 
 Digits in their usual mix, then callers who mostly send ones and sevens, then the usual mix, then blurred scans. Rows go
 through the model, the counting and the evaluation that `serve` runs; only the clock is ahead of time, so that an hour
@@ -7,23 +7,15 @@ takes seconds.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.browser import SCHEMES, Page, browsing, found
+from benchmarks.pictures.gallery import Gallery
+from benchmarks.serving.process import free_port
+from benchmarks.watchgate import answers, ran, running
 from gateway.configfile import read
 from gateway.demo import digits, network
 from gateway.endpoint import Endpoint
@@ -36,8 +28,6 @@ from gateway.training.calibrate import calibrate
 from gateway.training.loading import load_endpoints
 from models.batch import Array, Batch
 
-WATCHGATE = (sys.executable, "-m", "gateway.cli")
-PHONE = (390, 844)
 BUCKET_S, BUCKET_ROWS = 10.0, 50
 HELD = 450  # rows that calibrate holds out
 CONFIG = """\
@@ -49,6 +39,19 @@ endpoints:
     chain: [{kind: contract}, {kind: mahalanobis}]
     drift: {window: 200, every: 10s}
 """
+
+
+def draw(folder: Path, gallery: Gallery) -> None:
+    """Pictures of an hour in which two things change."""
+    data = split()
+    play(prepare(folder, data), data.honest, folder / "state")
+    ran(folder, "drift", "watchgate.yaml", "--plot", str(gallery.out / "drift-plot.png"))
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    pages = {"drift": "/drift", "drift-class": "/drift?series=class&class=7"}
+    words = ("console", "--config", "watchgate.yaml", "--port", str(port))
+    with running(folder, *words, ready=lambda: answers(base)):
+        gallery.take(base, pages, phone="drift-phone", height=1500)
 
 
 class Callers:
@@ -123,77 +126,3 @@ def _sums(endpoint: Endpoint, watched: Watched, x: Array) -> Array:
     if gathered.allowed is not None:
         total = total + summing.allowed(gathered.allowed, gathered.allowed_rows)
     return total.vector()
-
-
-async def shoot(page: Page, base: str, out: Path) -> None:
-    for scheme in SCHEMES:
-        await page.look(scheme)
-        await page.open(f"{base}/drift")
-        await page.picture(out / f"console-drift-{scheme}.png", height=1500)
-        await page.open(f"{base}/drift?series=class&class=7")
-        await page.picture(out / f"console-drift-class-{scheme}.png", height=1500)
-    await page.look("light", *PHONE)
-    await page.open(f"{base}/drift")
-    await page.picture(out / "console-drift-phone.png", height=1500)
-
-
-@contextmanager
-def console(folder: Path) -> Iterator[str]:
-    """A console over the folder: its address."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = int(server.getsockname()[1])
-    url = f"http://127.0.0.1:{port}"
-    command = [*WATCHGATE, "console", "--config", "watchgate.yaml", "--port", str(port)]
-    running = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-    try:
-        ends = time.monotonic() + 60.0
-        while not _answers(url):
-            if running.poll() is not None or time.monotonic() > ends:
-                raise SystemExit("the console did not come up")
-            time.sleep(0.2)
-        yield url
-    finally:
-        running.send_signal(signal.SIGINT)
-        running.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False
-
-
-async def take(program: str, base: str, out: Path) -> None:
-    async with browsing(program) as page:
-        await shoot(page, base, out)
-        for error in page.errors:
-            print(error, file=sys.stderr)
-
-
-def draw(program: str, out: Path) -> None:
-    """All pictures of drift."""
-    with tempfile.TemporaryDirectory() as work:
-        folder = Path(work)
-        data = split()
-        play(prepare(folder, data), data.honest, folder / "state")
-        plot = [*WATCHGATE, "drift", "watchgate.yaml", "--plot", str((out / "drift-plot.png").absolute())]
-        subprocess.run(plot, cwd=folder, check=True)
-        with console(folder) as base:
-            asyncio.run(take(program, base, out))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
-    options = parser.parse_args()
-    program = found()
-    if program is None:
-        raise SystemExit("no Chromium on this machine: apt-get install chromium")
-    options.out.mkdir(parents=True, exist_ok=True)
-    draw(program, options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""The pictures in `docs/images`: the console's pages over real endpoints, and the plot of drift."""
