@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from gateway.chain import Chain, Stage
 from gateway.config import Config, EndpointConfig, StateConfig, TelemetryConfig
 from gateway.endpoint import Endpoint
 from gateway.policy import Policy
-from gateway.telemetry.observation import ChainInfo, Observation
+from gateway.telemetry.observation import ChainInfo, Observation, Recorder
+from gateway.tracking.opening import open_tracker
+from gateway.tracking.tracker import Tracker
 from models.backend import ModelBackend
 from models.batch import Array
 from models.specs import InputConfig, OnnxSpec, OutputConfig, load_model, resolve
@@ -131,6 +134,18 @@ def guarded(backend: ModelBackend, flag: float = 0.8, reject: float = 0.9, **sta
 def app(folder: Path, endpoints: Sequence[Endpoint], recorder: Listed | None = None, **telemetry: Any) -> App:
     config = configured(folder, endpoints, telemetry=TelemetryConfig(**telemetry))
     return build(config, {each.name: each for each in endpoints}, recorder or Listed())
+
+
+@contextmanager
+def tracked(config: Config, endpoint: Endpoint, recorder: Recorder | None = None) -> Iterator[tuple[App, Tracker]]:
+    """The app, and the tracker of what it serves, which ends with the block."""
+    tracker = open_tracker(config, {endpoint.name: endpoint})
+    assert tracker is not None
+    tracker.start()
+    try:
+        yield build(config, {endpoint.name: endpoint}, recorder or Listed(), tracker), tracker
+    finally:
+        tracker.close()
 
 
 def configured(folder: Path, endpoints: Sequence[Endpoint], **config: Any) -> Config:

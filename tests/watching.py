@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +76,3 @@ class Time:
         clock.sync(lambda: self.now - steady_s)
         self.passed += steady_s
         return clock
-
-
-def until(true: object, seconds: float = 10.0) -> None:
-    """Waits until the function gives something true."""
-    assert callable(true)
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, f"nothing happened in {seconds:g} seconds"
-        time.sleep(0.01)

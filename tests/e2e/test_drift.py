@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,15 +16,9 @@ from gateway.training.bundle import MANIFEST
 from models.batch import Array
 from tests import digits
 from tests.e2e.test_own_model import free_port, infer, run, serving
+from tests.waiting import until
 
 DRIFT = {"window": 200, "one_false_alarm_in_rows": 5000, "every": "1s"}
-
-
-def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, f"nothing happened in {seconds:g} seconds"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from gateway.training.bundle import MANIFEST
 from gateway.training.loading import load_endpoints
 from models.batch import Array
 from tests import digits
-from tests.e2e.test_drift import until
 from tests.e2e.test_own_model import free_port, run, serving
+from tests.waiting import until
 
 ENDPOINT = {
     "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},

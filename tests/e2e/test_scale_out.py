@@ -27,6 +27,7 @@ from tests import digits
 from tests.e2e.test_clients import is_worker
 from tests.e2e.test_own_model import ask, free_port, run, serving
 from tests.redisserver import RedisServer, needs_redis, running
+from tests.waiting import until
 from tests.wired import tensor
 
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.timeout(400)]
@@ -104,13 +105,6 @@ def metrics(port: int) -> dict[str, float]:
     return {s.name: max(o.value for o in samples if o.name == s.name) for s in samples}
 
 
-def until(true: Callable[[], bool], within_s: float = 60.0) -> None:
-    ends = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < ends, f"nothing happened in {within_s:g} seconds"
-        time.sleep(0.2)
-
-
 class Load:
     """Callers that ask a row at a time, each time over a new connection, so that all workers get some."""
 
@@ -163,7 +157,7 @@ def test_a_store_that_is_gone_for_half_a_minute_costs_no_request_and_no_count(
     assert len(load.answered) > 200
     assert stale["watchgate_drift_flush_age_seconds"] > 25.0
     assert stale["watchgate_drift_pending_rows"] > 0
-    until(lambda: stored().rows >= before + len(load.answered))
+    until(lambda: stored().rows >= before + len(load.answered), 60.0)
     time.sleep(3.0)
     found = stored()
     assert found.rows == before + len(load.answered)
@@ -185,6 +179,6 @@ def test_a_killed_worker_loses_its_last_second_at_most(
     lost_at_most = sum(killed - 1.0 <= at <= killed + 0.2 for at, _ in load.answered)
     assert {status for _, status in load.answered} <= {200, 403}
     assert lost_at_most < len(load.answered) / 2
-    until(lambda: stored().rows >= before + len(load.answered) - lost_at_most)
+    until(lambda: stored().rows >= before + len(load.answered) - lost_at_most, 60.0)
     time.sleep(8.0)
     assert stored().rows <= before + len(load.answered) + len(load.broken)

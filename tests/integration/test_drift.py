@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +19,15 @@ from detectors.drift.monitor import Monitor
 from detectors.drift.schedule import Schedule
 from detectors.drift.sums import Sums
 from detectors.drift.thresholds import Thresholds
-from gateway.app import App, build
+from gateway.app import App
 from gateway.endpoint import Endpoint
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.tracking.drift.evaluator import DriftEvaluator
 from gateway.tracking.drift.report import DriftAlarm, DriftStatus, alarm_prefix, status_name, sums_key
-from gateway.tracking.opening import open_tracker
 from gateway.tracking.tracker import Tracker
 from models.batch import Array, Batch
 from tests import served
+from tests.waiting import awaited
 from tests.wired import tensor
 
 DRIFT = {"window": 200, "one_false_alarm_in_rows": 5000, "every": "1s"}
@@ -73,28 +72,14 @@ def made(folder: Path, monitor: Monitor) -> Endpoint:
 @asynccontextmanager
 async def worker(folder: Path, endpoint: Endpoint) -> AsyncIterator[tuple[httpx.AsyncClient, Tracker, App]]:
     """One of the workers that share the folder."""
-    config = served.configured(folder, [endpoint])
-    tracker = open_tracker(config, {"m": endpoint})
-    assert tracker is not None
-    tracker.start()
-    app = build(config, {"m": endpoint}, served.Listed(), tracker)
-    try:
+    with served.tracked(served.configured(folder, [endpoint]), endpoint) as (app, tracker):
         async with served.client(app) as caller:
             yield caller, tracker, app
-    finally:
-        await asyncio.to_thread(tracker.close)
 
 
 async def ask(caller: httpx.AsyncClient, rows: Array) -> int:
     body = {"inputs": [tensor(rows.ravel().tolist(), rows.shape)]}
     return (await caller.post("/v2/models/m/infer", json=body)).status_code
-
-
-async def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20.0
-    while not true():
-        assert time.monotonic() < ends, "nothing happened in twenty seconds"
-        await asyncio.sleep(0.02)
 
 
 def status(store: SqliteShared) -> DriftStatus | None:
@@ -129,12 +114,12 @@ async def test_drift_of_what_two_workers_serve_alarms_once_and_goes_on_after_a_r
             assert await ask((one, two)[number % 2][0], row[None]) == (403 if row.max() > 0.9 else 200)
         for number in range(100, 600, 10):
             await ask((one, two)[number % 2][0], clean[number : number + 10])
-        await until(lambda: rows_seen(store) == 600)
+        await awaited(lambda: rows_seen(store) == 600)
         assert not alarms(store)
         began = time.time()
         for number in range(0, 400, 10):
             await ask((one, two)[number // 10 % 2][0], late[number : number + 10])
-        await until(lambda: rows_seen(store) == 1000)
+        await awaited(lambda: rows_seen(store) == 1000)
         both = [one[1].stats(), two[1].stats()]
     found = status(store)
     assert found is not None
@@ -150,7 +135,7 @@ async def test_drift_of_what_two_workers_serve_alarms_once_and_goes_on_after_a_r
     async with worker(tmp_path, endpoint) as (caller, tracker, _):
         for number in range(0, 200, 10):
             await ask(caller, last[number : number + 10])
-        await until(lambda: rows_seen(store) == 1200)
+        await awaited(lambda: rows_seen(store) == 1200)
         assert tracker.stats()["drift_pending_rows"] == 0
     assert [alarm for alarm in alarms(store) if alarm.series in {each.series for each in first}] == first
     x = np.concatenate([clean, late, last])
@@ -176,7 +161,7 @@ async def test_an_endpoint_that_only_watches_is_counted_alike(tmp_path: Path, mo
 async def test_an_endpoint_without_traffic_stays_quiet(tmp_path: Path, monitor: Monitor) -> None:
     endpoint = made(tmp_path, monitor)
     async with worker(tmp_path, endpoint) as (_, tracker, _):
-        await until(lambda: tracker.stats()["drift_flushed_s"] > 0)
+        await awaited(lambda: tracker.stats()["drift_flushed_s"] > 0)
     store = SqliteShared.open(tmp_path / "state")
     assert status(store) is None
     assert not store.values("")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,17 +18,17 @@ from detectors.drift.design import design
 from detectors.drift.encoder import Rows
 from detectors.drift.monitor import Monitor
 from detectors.drift.schedule import Schedule
-from gateway.app import App, build
+from gateway.app import App
 from gateway.principals.keys import editing, new_key
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.tracking.feedback import accuracy
 from gateway.tracking.feedback.accuracy import ERROR, LABEL
 from gateway.tracking.feedback.answers import answers_key
 from gateway.tracking.feedback.report import AccuracyStatus, accuracy_name
-from gateway.tracking.opening import open_tracker
 from gateway.tracking.tracker import Tracker
 from models.batch import Array
 from tests import served
+from tests.waiting import awaited
 from tests.wired import tensor
 
 URL = "/v2/models/m/feedback"
@@ -50,14 +49,8 @@ async def taking(folder: Path, errors: Monitor | None = None, **stated: Any) -> 
     chain = served.guarded(model[1]) if stated.pop("guarded", False) else None
     made = replace(served.endpoint("m", model, chain, feedback=settings), errors=errors)
     config = served.configured(folder, [made], **stated)
-    tracker = open_tracker(config, {"m": made})
-    assert tracker is not None
-    tracker.start()
-    app = build(config, {"m": made}, served.Listed(), tracker)
-    try:
-        yield app, tracker
-    finally:
-        await asyncio.to_thread(tracker.close)
+    with served.tracked(config, made) as both:
+        yield both
 
 
 async def ask(caller: httpx.AsyncClient, rows: Array, **headers: str) -> tuple[str, Array]:
@@ -79,15 +72,8 @@ async def tell(caller: httpx.AsyncClient, *labels: tuple[str, int, int], **heade
 
 async def logged(folder: Path, *ids: str) -> None:
     store = SqliteShared.open(folder / "state")
-    await until(lambda: store.logged(answers_key("m"), ids).keys() == set(ids))
+    await awaited(lambda: store.logged(answers_key("m"), ids).keys() == set(ids))
     store.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 30.0
-    while not true():
-        assert time.monotonic() < ends, "nothing happened in half a minute"
-        await asyncio.sleep(0.02)
 
 
 async def status(folder: Path, true: Callable[[AccuracyStatus], bool]) -> AccuracyStatus:
@@ -98,7 +84,7 @@ async def status(folder: Path, true: Callable[[AccuracyStatus], bool]) -> Accura
         found[:] = [] if kept is None else [msgspec.json.decode(kept.value, type=AccuracyStatus)]
         return bool(found) and true(found[0])
 
-    await until(told)
+    await awaited(told)
     store.close()
     return found[0]
 

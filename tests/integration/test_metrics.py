@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from detectors.queries.likeness import Likeness
-from gateway.app import build
 from gateway.metrics.families import BY_NAME, FAMILIES, family_of
 from gateway.telemetry.recorder import open_recorder
-from gateway.tracking.opening import open_tracker
 from gateway.tracking.queries.config import QueriesConfig
 from models.batch import Array
 from tests import served
@@ -39,11 +37,7 @@ async def busy(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     made = served.endpoint("m", (spec, backend), served.guarded(backend), queries=QueriesConfig())
     made = replace(made, likeness=Likeness.fit(X, backend.spec), measured={"flag": 0.04, "reject": 0.01})
     config = served.configured(folder, [made])
-    recorder, tracker = open_recorder(config, [made.info]), open_tracker(config, {"m": made})
-    assert tracker is not None
-    tracker.start()
-    app = build(config, {"m": made}, recorder, tracker)
-    try:
+    with closing(open_recorder(config, [made.info])) as recorder, served.tracked(config, made, recorder) as (app, _):
         async with served.client(app) as caller:
             for largest in (0.5, 0.85, 0.95):
                 await caller.post(INFER, json={"inputs": [tensor(row(largest).tolist(), (1, 12))]})
@@ -51,9 +45,6 @@ async def busy(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
             while not recorder.stats()["stored"]:
                 await asyncio.sleep(0.01)
             yield caller
-    finally:
-        await asyncio.to_thread(tracker.close)
-        await asyncio.to_thread(recorder.close)
 
 
 def row(largest: float) -> Array:

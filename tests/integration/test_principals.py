@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 
 from detectors.queries.likeness import Likeness
-from gateway.app import App, build
+from gateway.app import App
 from gateway.config import TelemetryConfig
 from gateway.disclosure import Disclosure, LabelsOnly
 from gateway.principals.keys import editing, new_key, revoked
 from gateway.principals.settings import PrincipalConfig
 from gateway.state.principals.file import PrincipalFile
-from gateway.tracking.opening import open_tracker
 from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.tracker import Tracker
 from models.batch import Array
 from tests import served
+from tests.waiting import awaited
 from tests.wired import tensor
 
 INFER = "/v2/models/m/infer"
@@ -51,26 +51,13 @@ async def tracked(folder: Path, **stated: Any) -> AsyncIterator[tuple[App, Track
     coarse = Disclosure.of((LabelsOnly(),), made.config.model.outputs, spec.outputs)
     made = replace(made, likeness=Likeness.fit(honest()[:2000], spec.spec), coarse=coarse)
     config = served.configured(folder, [made], **stated)
-    tracker = open_tracker(config, {"m": made})
-    assert tracker is not None
-    tracker.start()
-    app = build(config, {"m": made}, served.Listed(), tracker)
-    try:
-        yield app, tracker
-    finally:
-        await asyncio.to_thread(tracker.close)
+    with served.tracked(config, made) as both:
+        yield both
 
 
 async def ask(caller: httpx.AsyncClient, row: Array, **headers: str) -> httpx.Response:
     body = {"inputs": [tensor(row.tolist(), (1, 12))]}
     return await caller.post(INFER, json=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
-
-
-async def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 30.0
-    while not true():
-        assert time.monotonic() < ends, "nothing happened in half a minute"
-        await asyncio.sleep(0.005)
 
 
 async def attack(caller: httpx.AsyncClient, tracker: Tracker, n: int, **headers: str) -> list[int]:
@@ -80,7 +67,7 @@ async def attack(caller: httpx.AsyncClient, tracker: Tracker, n: int, **headers:
         before = tracker.stats()["new_rows"]
         statuses.append((await ask(caller, row, **headers)).status_code)
         if statuses[-1] == 200:
-            await until(lambda before=before: tracker.stats()["new_rows"] > before)  # type: ignore[misc]
+            await awaited(lambda before=before: tracker.stats()["new_rows"] > before)  # type: ignore[misc]
     return statuses
 
 
@@ -113,7 +100,7 @@ async def test_marks_escalate(tmp_path: Path) -> None:
     steps = {"steps": ["flag", "coarsen", "refuse"], "escalate_after": 2}
     async with tracked(tmp_path, queries=steps) as (app, tracker), served.client(app) as attacker:
         first = await ask(attacker, honest()[1])
-        await until(lambda: tracker.stats()["new_rows"] == 1)
+        await awaited(lambda: tracker.stats()["new_rows"] == 1)
         assert await attack(attacker, tracker, 9) == [200] * 8 + [429]
         assert len(set(first.json()["outputs"][0]["data"])) == 3
 
@@ -153,10 +140,10 @@ async def test_a_lifted_mark_is_gone_in_a_second_and_its_queries_are_forgotten(t
     ):
         assert (await attack(attacker, tracker, 5))[-1] == 429
         store = PrincipalFile.open(tmp_path / "state")
-        await until(lambda: bool(store.marks(time.time_ns())))
+        await awaited(lambda: bool(store.marks(time.time_ns())))
         assert store.lift("10.0.0.1")
         store.close()
-        await until(lambda: not tracker.marks.current)
+        await awaited(lambda: not tracker.marks.current)
         assert await attack(attacker, tracker, 5) == [200] * 4 + [429]
 
 
@@ -168,9 +155,9 @@ async def test_marks_of_another_worker_hold_here(tmp_path: Path) -> None:
     ):
         for row in variants(6):
             one.observe(_observed(row))
-        await until(lambda: bool(one.marks.current))
+        await awaited(lambda: bool(one.marks.current))
         marked = time.monotonic()
-        await until(lambda: bool(other.marks.current))
+        await awaited(lambda: bool(other.marks.current))
         assert time.monotonic() - marked < 1.0
         assert (await ask(caller, honest()[5])).status_code == 429
 
@@ -223,7 +210,7 @@ async def test_a_header_names_the_caller_where_the_peer_is_trusted(tmp_path: Pat
     ):
         await ask(proxy, honest()[0], x_forwarded_for="203.0.113.7, 10.2.3.4")
         await ask(other, honest()[1], x_forwarded_for="203.0.113.8")
-        await until(lambda: tracker.stats()["new_rows"] == 2)
+        await awaited(lambda: tracker.stats()["new_rows"] == 2)
     store = PrincipalFile.open(tmp_path / "state")
     assert store.queries().keys() == {"203.0.113.7", "192.0.2.9"}
     store.close()

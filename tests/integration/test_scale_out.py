@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,6 @@ from detectors.drift.schedule import Schedule
 from detectors.drift.sums import Sums
 from detectors.drift.thresholds import Thresholds
 from detectors.queries.likeness import Likeness
-from gateway.app import build
 from gateway.config import StateConfig
 from gateway.endpoint import Endpoint
 from gateway.state.principals.redis import RedisPrincipals
@@ -32,12 +31,12 @@ from gateway.state.redislink import RedisLink
 from gateway.state.shared.redis import RedisShared
 from gateway.tracking.drift.evaluator import DriftEvaluator
 from gateway.tracking.drift.report import DriftStatus, status_name, sums_key
-from gateway.tracking.opening import open_tracker
 from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.tracker import Tracker
 from models.batch import Array, Batch
 from tests import served
 from tests.redisserver import RedisServer, needs_redis, running
+from tests.waiting import until
 from tests.wired import tensor
 
 pytestmark = needs_redis
@@ -105,16 +104,13 @@ def host(folder: Path, url: str, monitor: Monitor) -> Iterator[Host]:
     endpoint = replace(made, monitor=monitor, likeness=Likeness.fit(rows(2000, 9), model[1].spec))
     state = StateConfig(kind="redis", url=url, path=folder / "state")
     config = served.configured(folder, [endpoint]).model_copy(update={"state": state})
-    tracker = open_tracker(config, {"m": endpoint})
-    assert tracker is not None
-    tracker.start()
-    app = build(config, {"m": endpoint}, served.Listed(), tracker)
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener, serving(app, listener) as address:
-        try:
-            with httpx.Client(base_url=address, timeout=30.0) as client:
-                yield Host(client, tracker, endpoint)
-        finally:
-            tracker.close()
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as listener,
+        served.tracked(config, endpoint) as (app, tracker),
+        serving(app, listener) as address,
+        httpx.Client(base_url=address, timeout=30.0) as client,
+    ):
+        yield Host(client, tracker, endpoint)
 
 
 @contextmanager
@@ -149,13 +145,6 @@ def counted(monitor: Monitor, endpoint: Endpoint, x: Array) -> Sums:
     """Of one process that adds all by itself."""
     logits = [endpoint.chain.backend.predict(Batch(row[None])).logits for row in x]
     return monitor.encoder.sums(Rows(x, np.concatenate(logits), x.max(axis=1) > 0.8))  # type: ignore[arg-type]
-
-
-def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
-    ends = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < ends, f"nothing happened in {within_s:g} seconds"
-        time.sleep(0.05)
 
 
 def ask_for(seconds: float, working: list[Host], x: Array, start: int, pause_s: float = 0.005) -> int:

@@ -3,18 +3,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 
 from gateway.alerts.outbox import Outbox, Outcome
+from tests.waiting import until
 
 FAST = (0.01, 0.02)
-
-
-def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_what_fails_is_sent_again_and_in_order() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from gateway.metrics.push import Push, interval_s
 from gateway.telemetry.spans import resource
 from tests.otlp import Receiver, attributes
 from tests.unit.gateway.metrics.test_meter import full_meter
+from tests.waiting import until
 
 BUDGET = key("watchgate_budget_ratio", {"endpoint": "m", "action": "flag"})
 
@@ -129,10 +128,3 @@ def test_a_point_says_since_when_it_counts() -> None:
     data = data_of({key("watchgate_queued_rows", {"endpoint": "m"}): 3}, resource(None), 5, 9)
     [point] = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
     assert (point.start_time_unix_nano, point.time_unix_nano, dict(point.attributes or {})) == (5, 9, {"endpoint": "m"})
-
-
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20.0
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.01)

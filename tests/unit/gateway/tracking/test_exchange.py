@@ -16,7 +16,7 @@ from gateway.tracking.seen import Seen
 from gateway.tracking.tracker import PAUSE_S, Tracker
 from tests import drifting, watching
 from tests.unit.gateway.tracking.test_tracker import observation
-from tests.watching import until
+from tests.waiting import until
 
 
 class Partner:

@@ -29,6 +29,7 @@ from gateway.tracking.queries.watcher import QueryWatcher
 from gateway.tracking.tracker import Tracker
 from gateway.verdict import Judged
 from models.batch import Array, Batch, InputSpec
+from tests.waiting import until
 
 SPEC = InputSpec("table", np.dtype("float32"), (6,))
 ROWS = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
@@ -51,13 +52,6 @@ def tracker(likeness: Likeness, open_store: Callable[[], PrincipalFile], **state
 
 def of(watcher: QueryWatcher) -> Tracker:
     return Tracker([watcher], watcher.marks)
-
-
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 5.0
-    while not true():
-        assert time.monotonic() < ends, "nothing happened in five seconds"
-        time.sleep(0.005)
 
 
 def test_the_intake_is_bounded_in_requests_and_bytes_and_counts_what_it_drops() -> None:

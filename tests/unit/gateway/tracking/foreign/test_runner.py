@@ -29,6 +29,7 @@ from gateway.tracking.seen import Seen
 from gateway.tracking.storeclock import StoreClock
 from gateway.verdict import Judged
 from models.batch import Array, Batch
+from tests.waiting import until
 
 installed = find_spec("alibi_detect") is not None
 needs_alibi = pytest.mark.skipif(not installed, reason="alibi-detect is not installed: an optional extra")
@@ -58,7 +59,7 @@ class Running:
         self.store = SqliteShared.open(state)
         self.tracker.start()
         self.exchange.start()
-        self.until(lambda: self.tracker._leading)
+        until(lambda: self.tracker._leading, 60.0)
 
     def ask(self, x: Array, flagged: bool = False) -> None:
         verdicts = Chain(None)._unjudged(len(x))  # type: ignore[arg-type]
@@ -72,14 +73,8 @@ class Running:
             found[:] = [each for each in read_trackers(self.store, "m", "v", ["alibi"]) if true(each)]
             return bool(found)
 
-        self.until(told)
+        until(told, 60.0)
         return found[0]
-
-    def until(self, true: Callable[[], bool]) -> None:
-        ends = time.monotonic() + 60.0
-        while not true():
-            assert time.monotonic() < ends, "nothing happened in a minute"
-            time.sleep(0.02)
 
     def close(self) -> None:
         self.tracker.close(time.monotonic() + 10.0)
