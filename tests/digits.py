@@ -12,6 +12,12 @@ from sklearn.datasets import load_digits
 from tests import tiny
 from tests.project import to_onnx
 
+ENDPOINT = {
+    "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
+    "reference": "train.npz",
+    "holdout": "test.npz",
+}  # as a config states it
+
 
 def write(folder: Path) -> None:
     """Writes digits.onnx, train.npz (1000 rows) and test.npz (797 rows)."""

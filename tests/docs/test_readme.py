@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from gateway.config import EndpointConfig
-from tests.e2e.test_own_model import free_port, serving
+from tests.command import serving
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -24,7 +24,8 @@ from gateway.verdict import Action
 from models.batch import Array, Batch
 from tests import digits
 from tests.backends import environment, post, running
-from tests.e2e.test_own_model import ENVIRONMENT, free_port, run, serving
+from tests.command import ENVIRONMENT, run, serving
+from tests.ports import free_port
 from tests.wired import tensor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -58,9 +59,7 @@ def documented(backend: str) -> str:
 def configure(folder: Path, url: str, state: str = "state", **telemetry: Any) -> None:
     """The config, with a state folder of this name: counters outlive a server."""
     endpoint = {
-        "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
-        "reference": "train.npz",
-        "holdout": "test.npz",
+        **digits.ENDPOINT,
         "budget": {"flag": 0.1, "reject": 0.01},
         "wear": "none",
         "chain": [{"kind": "contract"}, {"kind": "mahalanobis"}],

@@ -23,7 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.batch import Array
 from tests import digits
-from tests.e2e.test_own_model import ENVIRONMENT, free_port, run, serving
+from tests.command import ENVIRONMENT, run, serving
+from tests.ports import free_port
 from tests.wired import binary, packed, tensor
 
 INFER = "/v2/models/digits/infer"

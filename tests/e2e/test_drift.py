@@ -8,34 +8,26 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-import yaml
 
 from gateway.state.shared.sqlite import SqliteShared
 from gateway.tracking.drift.report import DriftAlarm, DriftStatus, alarm_prefix, status_name
 from gateway.training.bundle import MANIFEST
 from models.batch import Array
-from tests import digits
-from tests.e2e.test_own_model import free_port, infer, run, serving
+from tests.command import calibrated, infer, serving
+from tests.ports import free_port
 from tests.waiting import until
 
-DRIFT = {"window": 200, "one_false_alarm_in_rows": 5000, "every": "1s"}
+WATCHED = {
+    "chain": [{"kind": "mahalanobis"}],
+    "mode": "shadow",
+    "drift": {"window": 200, "one_false_alarm_in_rows": 5000, "every": "1s"},
+}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_shifted_rows_of_two_workers_alarm_once_and_clean_ones_do_not(tmp_path: Path) -> None:
-    digits.write(tmp_path)
-    endpoint = {
-        "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
-        "reference": "train.npz",
-        "holdout": "test.npz",
-        "chain": [{"kind": "mahalanobis"}],
-        "mode": "shadow",
-        "drift": DRIFT,
-    }
-    (tmp_path / "watchgate.yaml").write_text(yaml.safe_dump({"endpoints": {"digits": endpoint}}))
-    done = run(tmp_path, "calibrate")
-    assert done.returncode == 0, done.stderr
+    calibrated(tmp_path, WATCHED)
     with np.load(tmp_path / "test.npz") as file:
         x: Array = file["x"][np.random.default_rng(0).permutation(len(file["x"]))]
     drifted = np.ascontiguousarray(x[..., ::-1])

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from benchmarks.browser import SCHEMES, Page, browsing, found
 from gateway.alerts.signing import is_ours, secret_bytes
 from models.batch import Array
-from tests import digits
-from tests.e2e.test_console import faults, keyboard, served, until
-from tests.e2e.test_own_model import infer, run
+from tests.command import calibrated, infer, run, serving_with_console
+from tests.e2e.test_drift import WATCHED
 from tests.hooks import Hooks
+from tests.pages import faults, keyboard, shown
 from tests.posted import Post
 
 pytestmark = [
@@ -28,25 +27,12 @@ pytestmark = [
     pytest.mark.skipif(found() is None, reason="no Chromium on this machine: apt-get install chromium"),
 ]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-DRIFT = {"window": 200, "one_false_alarm_in_rows": 5000, "every": "1s"}
 
 
-def _calibrated(folder: Path, url: str) -> Array:
+def _prepared(folder: Path, url: str) -> Array:
     """An endpoint that is watched for drift; rows it has not seen."""
-    digits.write(folder)
     (folder / "hook.secret").write_text(SECRET)
-    endpoint = {
-        "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
-        "reference": "train.npz",
-        "holdout": "test.npz",
-        "chain": [{"kind": "mahalanobis"}],
-        "mode": "shadow",
-        "drift": DRIFT,
-    }
-    alerts = {"webhooks": [{"url": url, "secret_file": "hook.secret"}]}
-    (folder / "watchgate.yaml").write_text(yaml.safe_dump({"endpoints": {"digits": endpoint}, "alerts": alerts}))
-    done = run(folder, "calibrate")
-    assert done.returncode == 0, done.stderr
+    calibrated(folder, WATCHED, alerts={"webhooks": [{"url": url, "secret_file": "hook.secret"}]})
     with np.load(folder / "test.npz") as file:
         return np.asarray(file["x"][np.random.default_rng(0).permutation(len(file["x"]))])
 
@@ -62,10 +48,10 @@ async def _watch(program: str, port: int, url: str, x: Array) -> None:
         await page.open(f"{url}/drift")
         assert "Nothing was evaluated yet" in await page.run("document.querySelector('main').innerText")
         await asyncio.to_thread(_send, port, x[:200])
-        await until(page, "document.querySelectorAll('#drift table.list tbody tr').length > 5", within_s=30.0)
+        await shown(page, "document.querySelectorAll('#drift table.list tbody tr').length > 5", within_s=30.0)
         assert await page.run("document.querySelector('#alarms') === null")
         await asyncio.to_thread(_send, port, x[:400, ..., ::-1])
-        await until(page, "document.querySelector('#alarms') !== null", within_s=30.0)
+        await shown(page, "document.querySelector('#alarms') !== null", within_s=30.0)
         await _shown(page)
         await _usable(page, url)
         assert page.errors == []
@@ -113,8 +99,8 @@ def test_an_alarm_appears_wherever_somebody_looks(tmp_path: Path) -> None:
     program = found()
     assert program is not None
     with Hooks(503) as hooks:
-        x = _calibrated(tmp_path, hooks.url)
-        with served(tmp_path) as (port, url):
+        x = _prepared(tmp_path, hooks.url)
+        with serving_with_console(tmp_path) as (port, url):
             asyncio.run(_watch(program, port, url, x))
             page = _numbers(port)
             told = run(tmp_path, "drift", "--json", "--plot", "drift.png")

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-import yaml
 
 from gateway import configfile
 from gateway.state.shared.sqlite import SqliteShared
@@ -19,14 +18,11 @@ from gateway.tracking.feedback.report import AccuracyStatus, accuracy_name
 from gateway.training.bundle import MANIFEST
 from gateway.training.loading import load_endpoints
 from models.batch import Array
-from tests import digits
-from tests.e2e.test_own_model import free_port, run, serving
+from tests.command import calibrated, run, serving
+from tests.ports import free_port
 from tests.waiting import until
 
 ENDPOINT = {
-    "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
-    "reference": "train.npz",
-    "holdout": "test.npz",
     "chain": [{"kind": "mahalanobis"}],
     "mode": "shadow",
     "budget": {"flag": 0.1, "reject": 0.02},
@@ -53,13 +49,8 @@ def manifest(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(480)
 def test_production_tells_how_it_goes_and_sets_new_cuts(tmp_path: Path) -> None:
-    digits.write(tmp_path)
-    state = {"capture": {"traffic_rows": 1000}}
-    config = {"endpoints": {"digits": ENDPOINT}, "principal": CALLERS, "state": state}
-    (tmp_path / "watchgate.yaml").write_text(yaml.safe_dump(config))
-    done = run(tmp_path, "calibrate")
-    assert done.returncode == 0, done.stderr
-    assert "is what labels are held to" in done.stdout.replace("\n", " ")
+    said = calibrated(tmp_path, ENDPOINT, principal=CALLERS, state={"capture": {"traffic_rows": 1000}})
+    assert "is what labels are held to" in said.replace("\n", " ")
     before = manifest(tmp_path)
     with np.load(tmp_path / "test.npz") as file:
         x: Array = file["x"]

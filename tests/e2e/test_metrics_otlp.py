@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 
-from tests.e2e.test_own_model import ENVIRONMENT, free_port, serving
+from tests.command import ENVIRONMENT, serving
 from tests.e2e.test_traces import honest_rows, project
 from tests.otlp import Receiver, attributes
+from tests.ports import free_port
 from tests.wired import tensor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

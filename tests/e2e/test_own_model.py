@@ -2,80 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from models.batch import Array
 from tests import digits
-
-ENVIRONMENT = {**os.environ, "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1"}
-WATCHGATE = (sys.executable, "-m", "gateway.cli")
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*WATCHGATE, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-def ask(port: int, method: str, path: str, document: Any = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        body = None if document is None else json.dumps(document)
-        connection.request(method, path, body, {"content-type": "application/json"})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read() or b"null")
-    finally:
-        connection.close()
-
-
-@contextmanager
-def serving(folder: Path, port: int, endpoint: str = "digits", workers: int = 1) -> Iterator[subprocess.Popen[bytes]]:
-    options = ("--port", str(port), "--workers", str(workers), "--no-console")
-    server = subprocess.Popen([*WATCHGATE, "serve", *options], cwd=folder, env=ENVIRONMENT)
-    try:
-        deadline = time.monotonic() + 90
-        while not ready(port, endpoint):
-            assert server.poll() is None, "the server ended before it was ready"
-            assert time.monotonic() < deadline, "the server did not get ready"
-            time.sleep(0.1)
-        yield server
-    finally:
-        if server.poll() is None:
-            server.terminate()
-            server.wait(40)
-
-
-def ready(port: int, endpoint: str) -> bool:
-    try:
-        return ask(port, "GET", f"/v2/models/{endpoint}/ready")[0] == 200
-    except OSError:
-        return False
-
-
-def infer(port: int, x: Array) -> tuple[int, Any]:
-    tensor = {"name": "x", "shape": list(x.shape), "datatype": "FP32", "data": [float(value) for value in x.ravel()]}
-    return ask(port, "POST", "/v2/models/digits/infer", {"inputs": [tensor]})
+from tests.command import infer, run, serving
+from tests.ports import free_port
 
 
 @pytest.mark.slow

@@ -23,9 +23,10 @@ import yaml
 
 from models.batch import Array
 from tests.backends import running
-from tests.e2e.test_own_model import free_port, serving
+from tests.command import serving
 from tests.e2e.test_traces import honest_rows, project
 from tests.integration.test_prometheus_rules import RULES, expressions
+from tests.ports import free_port
 from tests.wired import tensor
 
 PROMETHEUS = shutil.which("prometheus")

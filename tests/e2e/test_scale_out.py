@@ -24,8 +24,9 @@ from gateway.tracking.drift.report import sums_key
 from gateway.training.loading import load_endpoints
 from models.batch import Array
 from tests import digits
+from tests.command import ask, run, serving
 from tests.e2e.test_clients import is_worker
-from tests.e2e.test_own_model import ask, free_port, run, serving
+from tests.ports import free_port
 from tests.redisserver import RedisServer, needs_redis, running
 from tests.waiting import until
 from tests.wired import tensor

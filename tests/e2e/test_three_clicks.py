@@ -16,8 +16,9 @@ import pytest
 
 from benchmarks.browser import Page, browsing, found
 from gateway.explaining.words import WORDS
-from tests.e2e.test_console import faults
-from tests.e2e.test_own_model import ENVIRONMENT, WATCHGATE, free_port, run
+from tests.command import ENVIRONMENT, WATCHGATE, run
+from tests.pages import faults
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,

@@ -14,33 +14,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import yaml
 
 from models.batch import Array
-from tests import digits
-from tests.e2e.test_own_model import free_port, run, serving
+from tests.command import calibrated, run, serving
 from tests.otlp import Receiver
+from tests.ports import free_port
 
 UNSAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 
 def project(folder: Path, **telemetry: object) -> None:
     """A calibrated folder with a contract alone, so that it is known which rows are stopped."""
-    digits.write(folder)
-    document = {
-        "endpoints": {
-            "digits": {
-                "model": {"kind": "onnx", "path": "digits.onnx", "input": {"bounds": [0, 1]}},
-                "reference": "train.npz",
-                "holdout": "test.npz",
-                "chain": [{"kind": "contract"}],
-            }
-        },
-        "telemetry": telemetry,
-    }
-    (folder / "watchgate.yaml").write_text(yaml.safe_dump(document))
-    done = run(folder, "calibrate")
-    assert done.returncode == 0, done.stderr
+    calibrated(folder, {"chain": [{"kind": "contract"}]}, telemetry=telemetry)
 
 
 def infer(port: int, x: Array, headers: dict[str, str] | None = None) -> tuple[int, str]:

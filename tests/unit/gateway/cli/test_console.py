@@ -15,10 +15,11 @@ import pytest
 from gateway.cli import serve
 from gateway.cli.serve import begin_console
 from gateway.errors import OperatorError
+from tests.command import WATCHGATE
+from tests.ports import free_port
 
 Run = Callable[..., tuple[int, str, str]]
 CONFIG = "endpoints: {digits: {model: {kind: onnx, path: digits.onnx}, reference: train.npz}}\n"
-WATCHGATE = [sys.executable, "-m", "gateway.cli"]
 ROOT = Path(serve.__file__).parents[2]
 STARTER = """
 import sys, time
@@ -40,11 +41,6 @@ def config(tmp_path: Path) -> Path:
 def busy() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int, wanted: bool, within_s: float) -> bool:
