@@ -16,6 +16,7 @@ from defenses.bit_depth import BitDepthSpec
 from defenses.catalogue import AnyPurifierSpec
 from defenses.median import MedianSpec
 from detectors.base import Detector, DetectorSpec, Need, Reference, Unsuitable, View
+from detectors.squeezers import build_squeezers, median, train_squeezers
 from models.batch import Array, Arrays, InputSpec, Kind
 
 
@@ -62,25 +63,15 @@ class FeatureSqueezingSpec(DetectorSpec):
     def fit(self, reference: Reference) -> Arrays:
         """What the squeezers learn."""
         self.refuse_unsuitable(reference.spec, reference.view.outputs)
-        arrays: dict[str, Array] = {}
-        for index, squeezer in enumerate(self._squeezers(reference.spec)):
-            learned = squeezer.train(reference.view.x, reference.spec, reference.effort)
-            squeezer.build(reference.spec, learned)
-            arrays |= {f"squeezer{index}_{name}": array for name, array in learned.items()}
-        return arrays
+        return train_squeezers(self._squeezers(reference.spec), reference)
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """Raises `Unsuitable` where a squeezer can't work on this input."""
-        built = []
-        for index, squeezer in enumerate(self._squeezers(spec)):
-            prefix = f"squeezer{index}_"
-            learned = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-            built.append(squeezer.build(spec, learned))
-        return FeatureSqueezing(tuple(built))
+        return FeatureSqueezing(build_squeezers(self._squeezers(spec), arrays, spec))
 
     def _squeezers(self, spec: InputSpec) -> tuple[PurifierSpec, ...]:
         if self.squeezers is not None:
             return self.squeezers
         if spec.kind == "table":
             raise Unsuitable("feature_squeezing has no squeezers of its own for tables: list some as `squeezers`")
-        return BitDepthSpec(bits=4), MedianSpec(size=2 if spec.kind == "image" else 3)
+        return BitDepthSpec(bits=4), median(spec)

@@ -17,6 +17,7 @@ from defenses.catalogue import AnyPurifierSpec
 from defenses.median import MedianSpec
 from detectors.base import Detector, DetectorSpec, Need, Reference, Unsuitable, View
 from detectors.odds import MOST_SCORE, Odds
+from detectors.squeezers import build_squeezers, median, train_squeezers
 from models.batch import Array, Arrays, InputSpec, Kind
 
 
@@ -58,27 +59,24 @@ class SqueezedOddsSpec(DetectorSpec):
         self.refuse_unsuitable(reference.spec, view.outputs)
         plain = view.outputs.logits
         assert plain is not None, "checked above"
-        arrays: dict[str, Array] = {}
-        for index, squeezer in enumerate(self._squeezers(reference.spec)):
-            learned = squeezer.train(view.x, reference.spec, reference.effort)
-            moved = view.through(squeezer.build(reference.spec, learned)).logits
+        specs = self._squeezers(reference.spec)
+        arrays = train_squeezers(specs, reference)
+        for index, squeezer in enumerate(build_squeezers(specs, arrays, reference.spec)):
+            moved = view.through(squeezer).logits
             assert moved is not None, "the same model"
             arrays |= Odds.fit(plain, moved).to_arrays(f"odds{index}_")
-            arrays |= {f"squeezer{index}_{name}": array for name, array in learned.items()}
         return arrays
 
     def build(self, arrays: Arrays, spec: InputSpec) -> Detector:
         """Raises `Unsuitable` where a squeezer can't work on this input."""
-        built = []
-        for index, squeezer in enumerate(self._squeezers(spec)):
-            prefix = f"squeezer{index}_"
-            learned = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-            built.append((squeezer.build(spec, learned), Odds.from_arrays(arrays, f"odds{index}_")))
-        return SqueezedOdds(tuple(built), f"{self.kind}[{', '.join(squeezer.name for squeezer, _ in built)}]")
+        built = build_squeezers(self._squeezers(spec), arrays, spec)
+        odds = (Odds.from_arrays(arrays, f"odds{index}_") for index in range(len(built)))
+        name = f"{self.kind}[{', '.join(squeezer.name for squeezer in built)}]"
+        return SqueezedOdds(tuple(zip(built, odds, strict=True)), name)
 
     def _squeezers(self, spec: InputSpec) -> tuple[PurifierSpec, ...]:
         if self.squeezers is not None:
             return self.squeezers
         if spec.kind == "table":
             raise Unsuitable("squeezed_odds has no squeezers of its own for tables: list some as `squeezers`")
-        return (MedianSpec(size=2 if spec.kind == "image" else 3),)
+        return (median(spec),)
