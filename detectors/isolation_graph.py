@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from detectors.isolation import expected_length
 from models.batch import Array
 
 _OPSETS, _IR = (("", 17), ("ai.onnx.ml", 3)), 8
@@ -25,7 +26,7 @@ def isolation_graph(forest: Any) -> onnx.ModelProto:
     for index, (tree, features) in enumerate(zip(forest.estimators_, forest.estimators_features_, strict=True)):
         for name, values in _tree(tree.tree_, features, index).items():
             columns.setdefault(name, []).extend(values)
-    usual = len(forest.estimators_) * float(expected_path(np.array([forest.max_samples_]))[0])
+    usual = len(forest.estimators_) * float(expected_length(np.array([forest.max_samples_]))[0])
     nodes = [
         helper.make_node("TreeEnsembleRegressor", ["x"], ["path"], domain="ai.onnx.ml", n_targets=1, **columns),
         helper.make_node("Mul", ["path", "rate"], ["exponent"]),
@@ -50,7 +51,7 @@ def _tree(tree: Any, features: Array, index: int) -> dict[str, list[Any]]:
     depth = np.zeros(tree.node_count)
     for node in ids[~leaf]:  # parents come before their children
         depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
-    lengths = depth + expected_path(tree.n_node_samples)
+    lengths = depth + expected_length(tree.n_node_samples)
     return {
         "nodes_treeids": [index] * len(ids),
         "nodes_nodeids": ids.tolist(),
@@ -64,14 +65,6 @@ def _tree(tree: Any, features: Array, index: int) -> dict[str, list[Any]]:
         "target_ids": [0] * int(leaf.sum()),
         "target_weights": lengths[leaf].tolist(),
     }
-
-
-def expected_path(rows: Array) -> Array:
-    """The mean path length in a tree grown on so many rows (n,), equation 1 of the paper."""
-    n = np.asarray(rows, dtype=np.float64)
-    harmonic = np.log(np.maximum(n - 1.0, 1.0)) + np.euler_gamma
-    found = 2.0 * harmonic - 2.0 * (n - 1.0) / np.maximum(n, 1.0)
-    return np.asarray(np.where(n > 2, found, np.where(n == 2, 1.0, 0.0)))
 
 
 def _rounded_down(thresholds: Array) -> Array:

@@ -8,11 +8,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
-AXES = numpy_helper.from_array(np.array([1]), "axes")
+from onnx import TensorProto, helper
 
 
 def scoring(

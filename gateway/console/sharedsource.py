@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from gateway.config import Config
 from gateway.state.opening import open_shared
+from gateway.state.reopening import Reopening
 from gateway.state.shared.store import SharedStore
 from gateway.state.shared.tables import SHARED
 from gateway.state.store import StoreError
@@ -19,7 +20,7 @@ class SharedSource:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._turn = threading.Lock()
-        self._store: SharedStore | None = None
+        self._store = Reopening(lambda: open_shared(config, make=False))
         self._file: tuple[int, int] | None = None
 
     @contextmanager
@@ -35,25 +36,23 @@ class SharedSource:
             try:
                 yield store
             except StoreError:
-                self._let_go()
+                self._store.close()
                 raise
 
     def close(self) -> None:
         """Lets go of the store."""
         with self._turn:
-            self._let_go()
+            self._store.close()
 
     def _current(self) -> SharedStore | None:
         if self._config.state.kind == "sqlite":
             file = self._identity()
             if file != self._file:
-                self._let_go()
+                self._store.close()
                 self._file = file
             if file is None:
                 return None
-        if self._store is None:
-            self._store = open_shared(self._config, make=False)
-        return self._store
+        return self._store.get()
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -61,9 +60,3 @@ class SharedSource:
         except OSError:
             return None
         return found.st_dev, found.st_ino
-
-    def _let_go(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            with suppress(Exception):
-                store.close()

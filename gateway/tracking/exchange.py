@@ -7,8 +7,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
+from gateway.state.reopening import Reopening
 from gateway.state.shared.store import SharedStore
 from gateway.state.store import StoreError
 from gateway.tracking.partner import Partner
@@ -32,8 +32,7 @@ class Exchange:
     ) -> None:
         self.clock = StoreClock() if clock is None else clock
         self.partners = tuple(partners)
-        self._open_store = open_store
-        self._store: SharedStore | None = None
+        self._store = Reopening(open_store)
         self._every_s = every_s
         self._reached = False
         self._counts: Counter[str] = Counter()
@@ -66,14 +65,12 @@ class Exchange:
             self._ending.wait(self._every_s)
         if self.round():
             self._each(lambda partner, store: partner.leave(store))
-        self._close_store()
+        self._store.close()
 
     def round(self) -> bool:
         """One exchange with everybody; whether the store was in reach throughout."""
         try:
-            if self._store is None:
-                self._store = self._open_store()
-            self.clock.sync(self._store.now)
+            self.clock.sync(self._store.get().now)
         except Exception as exc:  # nothing may end the thread; a file that is no store of ours is said like an outage
             self.clock.lost()
             self._out_of_reach(exc)
@@ -82,8 +79,7 @@ class Exchange:
         return self._reached
 
     def _each(self, act: Callable[[Partner, SharedStore], None]) -> bool:
-        store = self._store
-        assert store is not None  # the round began with it
+        store = self._store.get()  # open: the round began with it
         failures = [exc for partner in self.partners if (exc := self._one(act, partner, store)) is not None]
         if failures:
             self._out_of_reach(failures[0])
@@ -108,10 +104,4 @@ class Exchange:
         if now - self._said > _SAY_S:
             self._said = now
             logger.warning("the store that replicas share is out of reach, what it is to be told waits: %s", exc)
-        self._close_store()
-
-    def _close_store(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            with suppress(Exception):
-                store.close()
+        self._store.close()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from gateway.state.redislink import RedisLink, link
 from gateway.state.shared import bounds, scripts
 from gateway.state.shared.store import Flush, Kept
+from gateway.state.shared.vectors import packed, unpacked
 from models.batch import Array
 
-_LITTLE = np.dtype("<i8")
 _HASHES = 17  # that a log is made of
 _AT_ONCE = 500  # ids that are looked up at once
 _KEPT_MS = int(bounds.KEPT_S * 1000)
@@ -42,7 +40,7 @@ class RedisShared:
         for (key, bucket), sums in flush.sums.items():
             keys += [self._facts(key), self._sums(key, bucket), self._index(key)]
             keys += [self._sums(key, bucket, "late"), self._index(key, "late")]
-            args += [bucket, int(sums[0]), np.asarray(sums, dtype=_LITTLE).tobytes()]
+            args += [bucket, int(sums[0]), packed(sums)]
         over = self._link.run(scripts.ADD, keys, args)
         if over:
             self._link.ask("UNLINK", *over)
@@ -142,12 +140,8 @@ class RedisShared:
         ]
         if not buckets:
             return []
-        packed = self._link.ask("MGET", *(self._sums(key, bucket, what) for bucket in buckets))
-        return [(bucket, _vector(each)) for bucket, each in zip(buckets, packed, strict=True) if each is not None]
-
-
-def _vector(packed: bytes) -> Array:
-    return np.frombuffer(packed, dtype=_LITTLE).astype(np.int64)
+        found = self._link.ask("MGET", *(self._sums(key, bucket, what) for bucket in buckets))
+        return [(bucket, unpacked(each)) for bucket, each in zip(buckets, found, strict=True) if each is not None]
 
 
 def _paired(flat: Sequence[bytes]) -> dict[str, bytes]:

@@ -14,11 +14,11 @@ from gateway.state.shared import bounds
 from gateway.state.shared.clock import Tick
 from gateway.state.shared.store import Flush, Kept
 from gateway.state.shared.tables import SHARED
+from gateway.state.shared.vectors import packed, unpacked
 from gateway.state.sqlitefile import writing
 from gateway.state.store import StoreError
 from models.batch import Array
 
-_LITTLE = np.dtype("<i8")
 _NONE = -(2**62)  # before all buckets
 _AT_ONCE = 500  # values that a statement takes
 
@@ -81,13 +81,13 @@ class SqliteShared:
             " AND bucket <= (SELECT sealed FROM keys WHERE keys.key = sums.key) ORDER BY bucket LIMIT ?"
         )
         with self._reading() as db:
-            return [(bucket, _vector(sums)) for bucket, sums in db.execute(query, (key, after, limit))]
+            return [(bucket, unpacked(sums)) for bucket, sums in db.execute(query, (key, after, limit))]
 
     def late(self, key: str, after: int, limit: int = 1000) -> list[tuple[int, Array]]:
         """See `SharedStore`."""
         query = "SELECT bucket, sums FROM sums WHERE key = ? AND late = 1 AND bucket > ? ORDER BY bucket LIMIT ?"
         with self._reading() as db:
-            return [(bucket, _vector(sums)) for bucket, sums in db.execute(query, (key, after, limit))]
+            return [(bucket, unpacked(sums)) for bucket, sums in db.execute(query, (key, after, limit))]
 
     def late_rows(self, key: str) -> int:
         """See `SharedStore`."""
@@ -258,9 +258,5 @@ def _add(db: sqlite3.Connection, key: str, bucket: int, sums: Array, now: float)
     place = (key, bucket, int(late))
     known = db.execute("SELECT sums FROM sums WHERE key = ? AND bucket = ? AND late = ?", place).fetchone()
     if known is not None:
-        sums = sums + _vector(known[0])
-    db.execute("INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?)", (*place, sums.astype(_LITTLE).tobytes(), now))
-
-
-def _vector(packed: bytes) -> Array:
-    return np.frombuffer(packed, dtype=_LITTLE).astype(np.int64)
+        sums = sums + unpacked(known[0])
+    db.execute("INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?)", (*place, packed(sums), now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST = 10_000  # statuses of a history that are read
 _DECODED = 720  # statuses that a course is made of, but for alarms: more than a picture has points
 _AT_ONCE = 1000
+D = TypeVar("D", DriftStatus, AccuracyStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,7 @@ def read_accuracy(store: SharedStore, endpoint: str, bundle: str) -> AccuracySta
     Raises:
         StoreError: the store can't be read now.
     """
-    kept = store.load(accuracy_name(endpoint, bundle))
-    return None if kept is None else msgspec.json.decode(kept.value, type=AccuracyStatus)
+    return _loaded(store, accuracy_name(endpoint, bundle), AccuracyStatus)
 
 
 def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus | None:
@@ -126,8 +126,7 @@ def read_status(store: SharedStore, endpoint: str, bundle: str) -> DriftStatus |
     Raises:
         StoreError: the store can't be read now.
     """
-    kept = store.load(status_name(endpoint, bundle))
-    return None if kept is None else msgspec.json.decode(kept.value, type=DriftStatus)
+    return _loaded(store, status_name(endpoint, bundle), DriftStatus)
 
 
 def read_history(store: SharedStore, endpoint: str, bundle: str, since_s: float = 0.0) -> tuple[DriftStatus, ...]:
@@ -206,3 +205,8 @@ def farthest_first(series: Iterable[SeriesStatus]) -> tuple[SeriesStatus, ...]:
 def level(series: SeriesStatus) -> float:
     """The statistic in units of its threshold."""
     return series.statistic / series.threshold if series.threshold > 0.0 else 0.0
+
+
+def _loaded(store: SharedStore, name: str, form: type[D]) -> D | None:
+    kept = store.load(name)
+    return None if kept is None else msgspec.json.decode(kept.value, type=form)

@@ -7,13 +7,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import msgspec
 import numpy as np
 
 from detectors.drift.encoder import Rows
 from gateway.errors import Unavailable
+from gateway.state.reopening import Reopening
 from gateway.state.shared.store import SharedStore
 from gateway.state.store import StoreError
 from gateway.tracking.drift.sums import PendingSums
@@ -35,8 +35,7 @@ class FeedbackDesk:
     ) -> None:
         self._labelled = labelled
         self._pending = pending
-        self._open_store = open_store
-        self._store: SharedStore | None = None
+        self._store = Reopening(open_store)
         self._waiting = 0
         self._counts: Counter[str] = Counter()
         self._thread = ThreadPoolExecutor(1, "watchgate-feedback")
@@ -66,7 +65,7 @@ class FeedbackDesk:
             StoreError: the store is out of reach.
         """
         try:
-            store = self._opened()
+            store = self._store.get()
             known = self._known(store, endpoint, principal, labels)
             found = [each for each in labels if _answered(known.get(each.id), each.row)]
             new = store.claim(answers_key(endpoint), [(each.id, each.row) for each in found])
@@ -87,20 +86,12 @@ class FeedbackDesk:
 
     def close(self) -> None:
         """Lets go of the store; the next labels open it anew."""
-        store, self._store = self._store, None
-        if store is not None:
-            with suppress(Exception):
-                store.close()
+        self._store.close()
 
     def stop(self) -> None:
         """Counts what was taken, and takes no more."""
         self._thread.submit(self.close)
         self._thread.shutdown()
-
-    def _opened(self) -> SharedStore:
-        if self._store is None:
-            self._store = self._open_store()
-        return self._store
 
     def _known(
         self, store: SharedStore, endpoint: str, principal: str | None, labels: Sequence[Label]

@@ -7,11 +7,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from detectors.queries.memory import Finding, QueryMemory
 from gateway.state.principals.store import Mark, PrincipalStore
+from gateway.state.reopening import Reopening
 from gateway.state.store import StoreError
 from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.queries.marks import Marks
@@ -54,8 +54,7 @@ class QueryWatcher:
         self.marks = Marks()
         self._memories = memories
         self._settings = settings
-        self._open_store = open_store
-        self._store: PrincipalStore | None = None
+        self._store = Reopening(open_store)
         self._clock = clock
         self._sharing = sharing
         self._counts: Counter[str] = Counter()
@@ -112,7 +111,7 @@ class QueryWatcher:
     def close(self, deadline: float) -> None:
         """See `Watcher`."""
         self._flush()
-        self._close_store()
+        self._store.close()
 
     def _look(self, endpoint: str, names: list[str], x: Array) -> None:
         try:
@@ -149,7 +148,7 @@ class QueryWatcher:
                 self._fresh, self._queries = {}, Counter()
             batch = self._sending
             try:
-                self._opened().add(batch.marks, batch.queries, int(self._clock() * 1e9), batch.sent)
+                self._store.get().add(batch.marks, batch.queries, int(self._clock() * 1e9), batch.sent)
             except StoreError as exc:
                 self._failed(exc)
                 return
@@ -158,7 +157,7 @@ class QueryWatcher:
     def _share(self) -> None:
         try:
             if self._sharing is not None:
-                self._sharing.exchange(self._opened(), self._clock())
+                self._sharing.exchange(self._store.get(), self._clock())
         except StoreError as exc:
             self._failed(exc)
 
@@ -167,7 +166,7 @@ class QueryWatcher:
         self._refreshed = time.monotonic()
         now_ns = int(self._clock() * 1e9)
         try:
-            store = self._opened()
+            store = self._store.get()
             changes = store.changes
             expired = any(mark.until_ns <= now_ns for mark in self.marks.current.values())
             if changes == self._changes and not expired:
@@ -192,26 +191,15 @@ class QueryWatcher:
             found[name] = _more(mark, found[name].alike, found[name].until_ns) if name in found else mark
         return found
 
-    def _opened(self) -> PrincipalStore:
-        if self._store is None:
-            self._store = self._open_store()
-        return self._store
-
     def _failed(self, exc: StoreError) -> None:
         self._counts["store_failures"] += 1
         if time.monotonic() - self._said > SAY_S:
             self._said = time.monotonic()
             logger.warning("marks can't be read or written, this worker goes on with its own: %s", exc)
-        self._close_store()
+        self._store.close()
         for kept in (self._fresh, self._queries):
             while len(kept) > MOST_UNWRITTEN:
                 del kept[next(iter(kept))]
-
-    def _close_store(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            with suppress(Exception):
-                store.close()
 
 
 def _more(mark: Mark, alike: int, until_ns: int) -> Mark:

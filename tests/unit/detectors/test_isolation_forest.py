@@ -115,3 +115,8 @@ def test_integers_are_numbers() -> None:
     detector = spec.build(spec.fit(Reference(View(Batch(x), case.net), case.spec)), case.spec)
     far = detector.score(View(Batch(50 * x[:20]), case.net))
     assert far.min() > np.quantile(detector.score(View(Batch(x[:200]), case.net)), 0.9)
+
+
+def test_the_length_of_an_unsuccessful_search() -> None:
+    assert expected_length(np.array([1, 2])).tolist() == [0.0, 1.0]
+    assert expected_length(np.array([256]))[0] == pytest.approx(10.2447, abs=1e-3)

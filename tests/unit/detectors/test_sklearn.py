@@ -12,7 +12,6 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
 from detectors.base import Unsuitable, View
-from detectors.isolation_graph import expected_path
 from detectors.laws import check_detector
 from detectors.scoregraph import ScoreGraph
 from detectors.sklearn import SklearnSpec
@@ -64,11 +63,6 @@ def test_a_value_on_a_threshold_goes_the_same_way() -> None:
         for feature, threshold in zip(tree.tree_.feature[inner], tree.tree_.threshold[inner], strict=True):
             tried[rng.integers(0, 500), feature] = np.float32(threshold)
     assert graph(tried) == pytest.approx(forest.score_samples(tried), abs=1e-5)
-
-
-def test_expected_path() -> None:
-    assert expected_path(np.array([1, 2])).tolist() == [0.0, 1.0]
-    assert expected_path(np.array([256]))[0] == pytest.approx(10.2447, abs=1e-3)
 
 
 def test_reads_the_input_if_told() -> None:

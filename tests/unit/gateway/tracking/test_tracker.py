@@ -296,7 +296,7 @@ def test_a_turn_that_fails_does_not_end_the_tracker(likeness: Likeness, tmp_path
     attempts = iter([])
     started.start()
     attempts = iter([OSError("no such device")])
-    watcher._close_store()
+    watcher._store.close()
     started.observe(observation(ROWS[:1]))
     until(lambda: started.stats()["failures"] == 1)
     started.observe(observation(ROWS[1:2]))
