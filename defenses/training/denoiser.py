@@ -6,8 +6,7 @@ with coarse noise too, a network on MNIST gave back the class of 58 % of PGD row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from defenses.base import Progress, silent
 from defenses.network import Layer
+from defenses.training.threads import one_thread
 from models.batch import Array
 
 BATCH = 64
@@ -54,7 +54,7 @@ def train(
     weights = _initial((x.shape[1], *widths, x.shape[1]), kernel, rng)
     optimizer = torch.optim.Adam(weights, lr=_RATE)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, course.steps)
-    with torch.enable_grad(), _one_thread():
+    with torch.enable_grad(), one_thread():
         for step in range(course.steps):
             picked = rng.integers(0, len(x), BATCH)
             rows = torch.from_numpy(x[picked])
@@ -68,17 +68,6 @@ def train(
             course.progress("train a network", step + 1, course.steps)
     arrays = [weight.detach().numpy() for weight in weights]
     return [Layer(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True)]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Threads of so small a network mostly wait for each other where other work wants the cores too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _initial(widths: Sequence[int], kernel: tuple[int, ...], rng: np.random.Generator) -> list[torch.Tensor]:

@@ -6,12 +6,12 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from defenses.training.threads import one_thread
 from gateway.demo.digits import Rows
 
 EPOCHS, BATCH, RATE = 12, 50, 2e-3
@@ -42,7 +42,7 @@ class Network(nn.Module):
 
 def train(rows: Rows, seed: int = 0) -> Network:
     """A network trained on the rows; the same seed gives the same weights on the same machine."""
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network()
         x, y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)
@@ -56,17 +56,6 @@ def train(rows: Rows, seed: int = 0) -> Network:
                 optimizer.step()
                 schedule.step()
     return network.eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Batches this small gain nothing from more, and on a busy machine threads that wait for each other cost a lot."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def export(network: Network, path: Path) -> None:
