@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import calibrate, console, demo, drift, explain, init, keys, principals, serve, status, traces
+from gateway.cli import calibrate, console, demo, drift, explain, init, keys, principals, serve, status
+from gateway.cli.traces.app import app as traces
 from gateway.errors import WatchgateError
 
 ABOUT = """Serve a trained model behind a guard that knows what honest input looks like.
@@ -74,6 +75,6 @@ app.command("console")(console.console)
 app.command("status")(status.status)
 app.command("drift")(drift.drift)
 app.command("demo")(demo.demo)
-app.add_typer(traces.app, name="traces")
+app.add_typer(traces, name="traces")
 app.add_typer(principals.app, name="principals")
 app.add_typer(keys.app, name="keys")

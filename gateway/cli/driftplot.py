@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from gateway.cli.tracepages import safe
+from gateway.cli.output import safe
 from gateway.tracking.drift.reading import Drift, farthest_first, level
 from gateway.tracking.drift.report import DriftAlarm, SeriesStatus
 

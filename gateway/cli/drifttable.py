@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.output import safe
 from gateway.cli.since import local
-from gateway.cli.tracepages import safe
 from gateway.tracking.drift.reading import Drift
 from gateway.tracking.feedback.report import AccuracyStatus
 

@@ -39,6 +39,11 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def safe(text: str | None) -> str:
+    """The text without what would move a terminal's cursor or change its colors."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text or "-")
+
+
 def program() -> str:
     """What to type for this very `watchgate` from here: its name where the shell finds it, else its path."""
     script = Path(sys.executable).parent / "watchgate"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.output import AsJson, print_json
+from gateway.cli.output import AsJson, print_json, safe
 
 if TYPE_CHECKING:
     from gateway.console.overview import Health, Overview
@@ -59,7 +59,6 @@ def status(
 
 
 def _tell(one: Overview) -> None:
-    from gateway.cli.tracepages import safe
 
     added = one.added
     typer.echo(f"{one.endpoint}: {safe(one.attention.text)}")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.traces import app
+from gateway.cli.traces.app import app
 from gateway.explaining.sample import Sample
 from gateway.state.record import Record
 from gateway.state.sqlite import SqliteStore

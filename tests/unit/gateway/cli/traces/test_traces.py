@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from gateway.cli.traces import app
+from gateway.cli.traces.app import app
 from gateway.errors import OperatorError
 from gateway.state.sqlite import FILE, SqliteStore
 from gateway.telemetry.describe import describe, facts_of

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.output import safe
 from gateway.cli.since import local
 from gateway.state.record import Number, Record, RowEvidence, StageEvidence, Trace
 from gateway.telemetry.summary import answer_text, score_text, summary
@@ -24,9 +25,9 @@ _PAYLOADS = {
 _SHOWN_ROWS = 20
 
 
-def safe(text: str | None) -> str:
-    """The text without what would move a terminal's cursor or change its colors."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text or "-")
+def terminal() -> Console:
+    """Where tables go; nothing in them is taken for markup."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def list_page(console: Console, traces: Sequence[Trace]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.output import note
+from gateway.cli.traces.options import DEFAULT_CONFIG, ConfigOption, TraceId, found
 
 
 class Word(str, Enum):
@@ -21,13 +21,12 @@ class Word(str, Enum):
 
 
 def mark(
-    trace_id: Annotated[str, typer.Argument(metavar="ID", help="A trace's id, or enough of its beginning.")],
+    trace_id: TraceId,
     word: Annotated[Word, typer.Argument(help="What it was; `broken` is a broken client, `none` lifts the mark.")],
     text: Annotated[str, typer.Option("--note", help="A note for whoever looks at it later.")] = "",
-    config: Annotated[Path, typer.Option("--config", "-c", help="The config file.")] = Path("watchgate.yaml"),
+    config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say whether a stopped request was an attack, honest, or a broken client."""
-    from gateway.cli.traces import found
     from gateway.configfile import read
     from gateway.errors import OperatorError
     from gateway.state.marks import MARK_WORDS

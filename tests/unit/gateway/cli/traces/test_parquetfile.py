@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.traces import app
+from gateway.cli.traces.app import app
 from gateway.errors import OperatorError
 from gateway.state.record import Entry
 from gateway.state.sqlite import SqliteStore

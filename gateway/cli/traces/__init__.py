@@ -1,0 +1,1 @@
+"""`watchgate traces`: the requests that were flagged, rejected or failed, and why."""
