@@ -224,7 +224,7 @@ def test_an_older_releases_store_is_read_but_not_searched_by_class(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept").mkdir()
     db = sqlite3.connect(tmp_path / "kept" / FILE)
-    db.executescript((Path(__file__).parents[1] / "state" / "version1.sql").read_text())
+    db.executescript((Path(__file__).parents[2] / "state" / "version1.sql").read_text())
     db.close()
     assert json.loads(run("list", "--json").stdout)["traces"] == []
     with pytest.raises(OperatorError, match="an older release wrote the trace store"):
