@@ -15,7 +15,8 @@ from pydantic import Field
 from detectors import lattice
 from detectors.base import Detector, DetectorSpec, Reference, View
 from detectors.calibration import CERTAIN
-from detectors.rules import Rules, cast, learn
+from detectors.rule_learning import learn
+from detectors.rules import Rules, cast
 from models.batch import Array, Arrays, InputSpec
 
 _MOST_SCORE = 1e9
