@@ -25,7 +25,7 @@ def init(
     json: AsJson = False,
 ) -> None:
     """Write a commented watchgate.yaml for a model and its reference data."""
-    from gateway.starting import start
+    from gateway.starting.start import start
 
     if output.exists() and not force:
         raise OperatorError(f"{output}: exists already; --force replaces it")

@@ -26,7 +26,7 @@ from gateway.demo.outcome import Outcome, Promise, ask, ask_malformed
 from gateway.demo.server import HOST, serving
 from gateway.demo.traffic import groups
 from gateway.errors import OperatorError
-from gateway.starting import start
+from gateway.starting.start import start
 from gateway.training.calibrate import calibrate
 
 ID_SHOWN = 12  # digits of a trace's id: enough to find it

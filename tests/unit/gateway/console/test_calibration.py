@@ -14,7 +14,7 @@ from gateway.console.app import build
 from gateway.console.source import Source
 from gateway.metrics.meter import key
 from gateway.metrics.tally import Tally
-from gateway.starting import start
+from gateway.starting.start import start
 from gateway.state.record import Record
 from gateway.telemetry.describe import describe
 from gateway.training.calibrate import calibrate

@@ -11,14 +11,8 @@ import numpy as np
 
 from gateway.config import Budget, EndpointConfig
 from gateway.errors import OperatorError
-from gateway.starter import (
-    Start,
-    fitting_budget,
-    gentle_purifier,
-    guessed_bounds,
-    name_for,
-    suitable,
-)
+from gateway.starting.guesses import fitting_budget, gentle_purifier, guessed_bounds, name_for, suitable
+from gateway.starting.text import Start
 from gateway.training.bundle import Draft
 from gateway.training.data import Dataset, Table, dataset, read
 from gateway.training.prepare import MIN_REFERENCE, SAMPLE_ROWS, probe, store

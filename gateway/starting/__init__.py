@@ -1,0 +1,1 @@
+"""A first config for a model: what `watchgate init` looks at, and what it writes."""
