@@ -31,7 +31,8 @@ it is a little narrow. Each split draws 8,000 reference rows, makes a monitor of
 replacement, from the rest."""
 
 DELAYS = """Delays are at one false alarm in 20,000 rows, in rows from the change to the end of the step that alarmed,
-over about 50 trials; the change comes about 2,000 rows after the start. Trials with an alarm before it are left out."""
+over about 50 trials; the change comes about 2,000 rows after the start. Trials with an alarm before it are left out.
+All trials share one random reference: with another, shifts as small as its own error are found sooner or later."""
 
 RIVALS = """Others on the same rows: alibi-detect's read the 16 components, river's the energy. MMDDriftOnline was asked
 for an average run length of 20,000 rows (1,000 reference rows, 25,000 bootstraps; its makers advise ten times the run
@@ -39,10 +40,9 @@ length), KSDrift for a p-value of 0.01 a window, which is one alarm in 20,000 ro
 its default. Whoever could not be run is left out. The change comes 400 to 600 rows after the start, ten times; `run
 length` is rows watched over alarms in 20 streams of at most 20,000 rows without drift, each up to its first alarm.
 
-*MB* is resident memory beyond what was there once libraries and reference were loaded, each detector in a process of
-its own: the most while it was made, and the most while it then watched streams of 20,000 rows without drift (ours one,
-others 20, each up to its first alarm), when what making it took for a while was given back. Both count what the
-detector holds. *s, making* is CPU."""
+*MB* is resident memory, each detector in a process of its own, beyond what was resident with libraries and reference
+loaded: the most while it was made, and the most after that, while it watched streams of 20,000 rows without drift (ours
+one, the others 20, each up to its first alarm). What was freed is given back between the two. *s, making* is CPU."""
 
 COST = """## Cost
 
