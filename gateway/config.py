@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from defenses.catalogue import AnyPurifierSpec
 from detectors.catalogue import AnyDetectorSpec
-from gateway.alerts.settings import AlertsConfig
+from gateway.alerts.config import AlertsConfig
 from gateway.disclosure import AnyAnswerPolicy
-from gateway.principals.settings import PrincipalConfig
+from gateway.principals.config import PrincipalConfig
 from gateway.smoothing import Smoothing
-from gateway.state.address import EXPECTED, is_address, shown
+from gateway.state.config import StateConfig
+from gateway.strict import Share, Strict
+from gateway.telemetry.config import TelemetryConfig
 from gateway.tracking.drift.config import DriftConfig
 from gateway.tracking.feedback.config import FeedbackConfig
 from gateway.tracking.foreign.config import AlibiTracker
@@ -24,27 +24,17 @@ from models.specs import AnyModelSpec
 
 __all__ = [
     "Budget",
-    "Capture",
     "Config",
     "EndpointConfig",
     "Limits",
     "PurifyConfig",
     "StageConfig",
-    "StateConfig",
-    "TelemetryConfig",
 ]
 
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Disclose = Literal["none", "verdict", "scores"]
 
 # Keys of a chain entry that say how a stage is used; all others belong to its detector.
 STAGE_KEYS = ("name", "when", "share", "weight", "mode", "on_error", "timeout_ms", "trust")
-
-
-class Strict(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Budget(Strict):
@@ -183,71 +173,6 @@ class EndpointConfig(Strict):
         if self.chain and all(s.when == "suspicious" or s.mode == "shadow" for s in self.chain):
             raise ValueError("`when: suspicious` needs at least one unconditional enforcing stage before it")
         return self
-
-
-class Capture(Strict):
-    """Which payloads of flagged and rejected requests the trace store keeps, and how many."""
-
-    payloads: bool = True
-    max_requests: Annotated[int, Field(gt=0)] = 100_000
-    max_bytes: Annotated[int, Field(gt=0)] = 2**30
-    max_age_days: Annotated[float, Field(gt=0)] = 30.0
-    principal_share: Share = 0.1  # of `max_bytes`, `max_requests` and `traffic_rows` that one principal may fill
-    traffic_rows: Annotated[int, Field(ge=0, le=1_000_000)] = 0  # of each endpoint, for `calibrate --from-traffic`
-
-
-class StateConfig(Strict):
-    """Where verdict records live, and what replicas share. `path` is relative to the config file.
-
-    With `kind: redis` what several hosts must see as one lives in the server at `url`, under names that begin with
-    `prefix`; verdict records stay in `path`. `url_env` is an environment variable that holds the URL.
-    """
-
-    kind: Literal["sqlite", "redis"] = "sqlite"
-    path: Path = Path("state")
-    url: str | None = None
-    url_env: Annotated[str, Field(min_length=1)] | None = None
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "watchgate"
-    cluster: bool = False  # whether `url` is one of the nodes of a Redis cluster
-    capture: Capture = Capture()
-
-    @model_validator(mode="after")
-    def _addressed(self) -> StateConfig:
-        if self.kind != "redis":
-            for name in ("url", "url_env"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"{name}: expected with `kind: redis` only")
-            return self
-        if find_spec("redis") is None:
-            raise ValueError("kind: `redis` needs the package redis, found none: pip install 'watchgate[redis]'")
-        if (self.url is None) == (self.url_env is None):
-            found = "nothing" if self.url is None else "`url_env` too"
-            raise ValueError(f"url: is required with `kind: redis`, or `url_env`: {EXPECTED}; found {found}")
-        if self.url is not None and not is_address(self.url):
-            raise ValueError(f"url: expected {EXPECTED}, found {shown(self.url)!r}")
-        return self
-
-
-class TelemetryConfig(Strict):
-    """`otlp` is an OTLP/HTTP base URL (http://host:4318); null: OTEL_EXPORTER_OTLP_* if set, else no export.
-
-    `otlp_metrics` sends metrics there as well; off by default, since receivers of traces alone refuse them.
-
-    `metrics` says who may read /metrics on the protected endpoint, whose numbers tell an attacker what was flagged and
-    by which stage: programs on this machine, all, or nobody.
-    """
-
-    otlp: str | None = None
-    otlp_metrics: bool = False
-    sample_clean: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
-    service_name: str = "watchgate"
-    metrics: Literal["local", "all", "off"] = "local"
-
-    @property
-    def sender(self) -> str | None:
-        """The service name to send under; None leaves it to `OTEL_SERVICE_NAME`."""
-        stated = "service_name" in self.model_fields_set or "OTEL_SERVICE_NAME" not in os.environ
-        return self.service_name if stated else None
 
 
 class Config(Strict):

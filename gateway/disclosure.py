@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.special import expit, softmax
 
 from gateway.errors import OperatorError
+from gateway.strict import Strict
 from models.backend import TensorSpec
 from models.batch import Array, Arrays
 from models.specs import OutputConfig
@@ -55,10 +56,8 @@ class Scores:
         return np.asarray(expit(values) if self.one_column else softmax(values, axis=1))
 
 
-class AnswerPolicy(BaseModel, ABC):
+class AnswerPolicy(Strict, ABC):
     """One entry of `answers`. Subclasses add `kind: Literal[...] = ...` and parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
 

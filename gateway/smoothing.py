@@ -15,10 +15,11 @@ from contextlib import suppress
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from defenses.randomized_smoothing import ABSTAIN, Smoothed, certify, votes
 from gateway.errors import OperatorError, Unavailable
+from gateway.strict import Strict
 from models.backend import ModelBackend
 from models.batch import Array, Batch, InputSpec
 from models.specs import OutputConfig
@@ -31,12 +32,10 @@ _PIECE = 256  # samples between two looks at the clock
 _log = logging.getLogger("watchgate")
 
 
-class Smoothing(BaseModel):
+class Smoothing(Strict):
     """`sigma` is the noise's standard deviation in the input's units, `samples` the noisy copies a row, `alpha` the
     probability that a certificate is wrong.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sigma: Annotated[float, Field(gt=0.0)]
     samples: Annotated[int, Field(ge=100, le=100_000)] = 1000

@@ -17,9 +17,11 @@ from detectors.base import View
 from detectors.calibration import TailMap
 from gateway.app import App, build
 from gateway.chain import Chain, Stage
-from gateway.config import Config, EndpointConfig, StateConfig, TelemetryConfig
+from gateway.config import Config, EndpointConfig
 from gateway.endpoint import Endpoint
 from gateway.policy import Policy
+from gateway.state.config import StateConfig
+from gateway.telemetry.config import TelemetryConfig
 from gateway.telemetry.observation import ChainInfo, Observation, Recorder
 from gateway.tracking.opening import open_tracker
 from gateway.tracking.tracker import Tracker

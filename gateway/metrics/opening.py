@@ -11,7 +11,7 @@ from gateway.metrics.push import Push
 from gateway.telemetry.spans import resource
 
 if TYPE_CHECKING:
-    from gateway.config import TelemetryConfig
+    from gateway.telemetry.config import TelemetryConfig
 
 
 def open_push(telemetry: TelemetryConfig, numbers: Callable[[], Numbers]) -> Push | None:

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterable
 
 from gateway.errors import Unauthorized
+from gateway.principals.config import Network, PrincipalConfig
 from gateway.principals.keys import Key, Keys
-from gateway.principals.settings import Network, PrincipalConfig
 
 _LONGEST = 128
 _BEARER = b"bearer "

@@ -17,11 +17,11 @@ import pytest
 
 from detectors.queries.likeness import Likeness
 from gateway.app import App
-from gateway.config import TelemetryConfig
 from gateway.disclosure import Disclosure, LabelsOnly
+from gateway.principals.config import PrincipalConfig
 from gateway.principals.keys import editing, new_key, revoked
-from gateway.principals.settings import PrincipalConfig
 from gateway.state.principals.file import PrincipalFile
+from gateway.telemetry.config import TelemetryConfig
 from gateway.tracking.queries.config import QueriesConfig
 from gateway.tracking.tracker import Tracker
 from models.batch import Array

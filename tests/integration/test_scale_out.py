@@ -24,8 +24,8 @@ from detectors.drift.schedule import Schedule
 from detectors.drift.sums import Sums
 from detectors.drift.thresholds import Thresholds
 from detectors.queries.likeness import Likeness
-from gateway.config import StateConfig
 from gateway.endpoint import Endpoint
+from gateway.state.config import StateConfig
 from gateway.state.principals.redis import RedisPrincipals
 from gateway.state.redislink import RedisLink
 from gateway.state.shared.redis import RedisShared

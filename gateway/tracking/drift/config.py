@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from detectors.drift.schedule import STEP_ROWS
+from gateway.strict import Strict
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -22,14 +23,12 @@ def seconds(stated: Any) -> Any:
     return float(found[1]) * _UNITS[found[2]]
 
 
-class DriftConfig(BaseModel):
+class DriftConfig(Strict):
     """`window` are the most rows looked at together; `every` is how long a bucket of the shared sums is, in seconds.
 
     `one_false_alarm_in_rows` is of all series and windows together. Of more than `rows_per_second` rows, in one worker
     on average, a random share is counted.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: Annotated[int, Field(ge=STEP_ROWS, le=10_000)] = 2000
     every: Annotated[float, BeforeValidator(seconds), Field(ge=1.0, le=86_400.0)] = 10.0

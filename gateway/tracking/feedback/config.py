@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from detectors.drift.schedule import STEP_ROWS
+from gateway.strict import Strict
 from gateway.tracking.drift.config import seconds
 
 
-class FeedbackConfig(BaseModel):
+class FeedbackConfig(Strict):
     """Answers are remembered for `keep_hours`, of `most` requests at most, so that labels find them.
 
     `window`, `every` and `one_false_alarm_in_labels` are as those of `drift`, over rows whose labels came.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keep_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
     most: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000

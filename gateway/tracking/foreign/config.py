@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from gateway.strict import Strict
 
 
-class AlibiTracker(BaseModel):
+class AlibiTracker(Strict):
     """`path` is a folder that alibi-detect's `save_detector` wrote. `reads` says what its rows are made of.
 
     `window` are the rows that a batch detector looks at together; online ones look at a row at a time. With
     `trust: true` parts that may run code are loaded, as they were when `sha256` was taken of the folder.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["alibi"]
     path: Path

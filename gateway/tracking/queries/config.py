@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gateway.strict import Strict
 
 Step = Literal["flag", "slow", "coarsen", "refuse"]
 Signature = Literal["pooled", "hashes"]
 
 
-class QueriesConfig(BaseModel):
+class QueriesConfig(Strict):
     """`rows` and `hours` bound what is remembered of a principal, `everybody` what of all together.
 
     A mark begins at the first of `steps` and goes one further with each `escalate_after` like queries; it ends
     `mark_minutes` after the last one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     signatures: Annotated[tuple[Signature, ...], Field(min_length=1)] = ("pooled", "hashes")
     similar: Annotated[int, Field(ge=2, le=16)] = 3  # earlier queries that must be like one

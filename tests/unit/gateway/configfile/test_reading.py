@@ -57,7 +57,7 @@ def test_relative_paths_are_the_files_own(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_redis_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.config.find_spec", lambda name: None)
+    monkeypatch.setattr("gateway.state.config.find_spec", lambda name: None)
     monkeypatch.chdir(tmp_path)
     Path("watchgate.yaml").write_text(GOOD.replace("  path: state/", "  kind: redis\n  url: redis://host"))
     with pytest.raises(OperatorError) as told:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
-from gateway.config import TelemetryConfig
 from gateway.metrics.meter import Meter, Numbers, key
 from gateway.metrics.opening import open_push
 from gateway.metrics.otlp import data_of, exporter_for
 from gateway.metrics.push import Push, interval_s
+from gateway.telemetry.config import TelemetryConfig
 from gateway.telemetry.spans import resource
 from tests.otlp import Receiver, attributes
 from tests.unit.gateway.metrics.test_meter import full_meter

@@ -11,9 +11,9 @@ import pytest
 
 from gateway.config import EndpointConfig
 from gateway.errors import OperatorError, Unauthorized
+from gateway.principals.config import PrincipalConfig
 from gateway.principals.identity import Identity
 from gateway.principals.keys import Keys, editing, new_key, read, revoked
-from gateway.principals.settings import PrincipalConfig
 
 
 def made(path: Path, name: str = "alice", **stated: Any) -> str:

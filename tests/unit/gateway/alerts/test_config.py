@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.alerts.settings import WebhookConfig
+from gateway.alerts.config import WebhookConfig
 from gateway.configfile import read
 from gateway.errors import OperatorError
 

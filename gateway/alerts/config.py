@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.alerts.signing import FEWEST_BYTES, secret_bytes
 from gateway.errors import OperatorError
+from gateway.strict import Strict
 
 
-class WebhookConfig(BaseModel):
+class WebhookConfig(Strict):
     """One receiver. The secret that signs is read from an environment variable or a file, when `serve` starts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     secret_env: str | None = None
@@ -74,10 +73,8 @@ class WebhookConfig(BaseModel):
             raise OperatorError(f"alerts.webhooks: {self.secret_file}: {error}") from None
 
 
-class AlertsConfig(BaseModel):
+class AlertsConfig(Strict):
     """`give_up_minutes`: how long a webhook that does not answer is tried again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     webhooks: tuple[WebhookConfig, ...] = ()
     give_up_minutes: Annotated[float, Field(gt=0.0, le=1440.0)] = 15.0

@@ -6,18 +6,18 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
+
+from gateway.strict import Strict
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class PrincipalConfig(BaseModel):
+class PrincipalConfig(Strict):
     """`keys` is a file that `watchgate keys` writes. `header` is believed only of peers in the `trusted` networks.
 
     `anonymous: refuse` answers 401 to whoever shows no key.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: Path | None = None
     anonymous: Literal["allow", "refuse"] = "allow"
