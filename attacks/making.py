@@ -118,7 +118,7 @@ def _jobs(
     def epsilon() -> Tensor:
         return chosen.drawn(low, high, random)
 
-    def smallest(part: Targets, sure: bool) -> Tensor:
+    def smallest(part: Targets, sure: bool, tangent: bool = False) -> Tensor:
         with torch.no_grad():
             usual = float((-margin(part.model(part.x), part.y)).clamp(min=0.0).median())
         drawn = random.random(len(part.x)) if sure else np.zeros(len(part.x))
@@ -130,6 +130,7 @@ def _jobs(
             confidence=torch.tensor(_SUREST * usual * drawn, dtype=x.dtype),
             steps=effort.carlini_wagner,
             searches=effort.searches,
+            tangent=tangent,
         )
 
     axes = smooth_axes(chosen.network.spec)
@@ -150,6 +151,7 @@ def _jobs(
         ),
         ("carlini_wagner", halves[0], lambda: smallest(halves[0], sure=False)),
         ("carlini_wagner_sure", halves[1], lambda: smallest(halves[1], sure=True)),
+        ("carlini_wagner_tangent", halves[0], lambda: smallest(halves[0], sure=True, tangent=True)),
         ("boundary", chosen, lambda: boundary(model, x, y, bounds=UNIT, seed=seed, steps=effort.boundary)),
         *(squares if axes else []),
     ]

@@ -36,7 +36,7 @@ CLOSER = "closer_look"  # the stage that asks costly evidence
 _OUTSIDE_ROWS = 300
 _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("fgsm", "pgd", "apgd"),
-    ("carlini_wagner", "carlini_wagner_sure", "boundary"),
+    ("carlini_wagner", "carlini_wagner_sure", "carlini_wagner_tangent", "boundary"),
     ("square", "square_near"),
     ("coordinates", "coordinates_near"),
 )

@@ -45,3 +45,27 @@ def test_a_row_is_attacked_the_same_alone(net: torch.nn.Module, x: Tensor, y: Te
     together = carlini_wagner(net, x, y, bounds=UNIT, steps=20)
     alone = carlini_wagner(net, x[3:4], y[3:4], bounds=UNIT, steps=20)
     torch.testing.assert_close(together[3:4], alone, atol=1e-4, rtol=0.0)
+
+
+def test_a_tangent_wins_inside_the_bounds_and_leaves_what_is_at_a_bound(
+    net: torch.nn.Module, x: Tensor, y: Tensor
+) -> None:
+    rows = x.clone()
+    rows[:, 4:] = 0.0
+    labels = net(rows).argmax(dim=1)
+    found = carlini_wagner(net, rows, labels, bounds=UNIT, tangent=True)
+    clipped = carlini_wagner(net, rows, labels, bounds=UNIT)
+    won = margin(net(found), labels) > 0
+    assert float(won.float().mean()) > 0.3
+    assert float(found.min()) >= 0.0
+    assert float(found.max()) <= 1.0
+    assert float(found[:, 4:].max()) < 0.05  # most of the way is flat
+    assert float(clipped[:, 4:].max()) > 0.2
+    assert torch.equal(found[~won], rows[~won])
+
+
+def test_a_tangent_reaches_the_confidence(net: torch.nn.Module, x: Tensor, y: Tensor) -> None:
+    sure = carlini_wagner(net, x, y, bounds=UNIT, confidence=0.2, tangent=True)
+    won = (sure != x).any(dim=1)
+    assert float(won.float().mean()) > 0.3
+    assert float(margin(net(sure), y)[won].min()) >= 0.2

@@ -22,7 +22,8 @@ from models.specs import ModelSpec, OnnxSpec, load_model, resolve
 from tests import digits
 
 ROOT = Path(__file__).parents[4]
-ATTACKS = {"fgsm", "pgd", "apgd", "carlini_wagner", "carlini_wagner_sure", "boundary", "patches"}
+SEARCHES = {"carlini_wagner", "carlini_wagner_sure", "carlini_wagner_tangent", "boundary"}
+ATTACKS = {"fgsm", "pgd", "apgd", *SEARCHES, "patches"}
 
 
 def project(folder: Path) -> tuple[ModelSpec, Rows, Rows]:
