@@ -26,16 +26,16 @@ from gateway.endpoint import Endpoint
 from gateway.errors import NotFound, Refusal, TooLarge, Unavailable
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.body import Bodies, Disconnected
-from gateway.http.call import Call
+from gateway.http.call import Call, Reply
 from gateway.http.judging import Served
 from gateway.http.pages import feedback_paths, pages, paths, readiness
+from gateway.http.telling import Teller
 from gateway.metrics.drift import drift_of
 from gateway.metrics.opening import open_push
 from gateway.metrics.scrape import Scrape, is_local
 from gateway.principals.admission import Admission
 from gateway.telemetry.observation import Recorder
 from gateway.tracking.tracker import Tracker
-from gateway.verdict import Judged
 from gateway.wire import envelope, feedback, plain
 from gateway.wire.response import JSON, Header
 
@@ -43,11 +43,9 @@ INFER = "/v2/models/{model}/infer"
 FEEDBACK = "/v2/models/{model}/feedback"
 PREDICT = "/predict"
 TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-PATIENCE_S = 2.0  # how long a verdict waits for room in the record
-MOST_PATIENT = 64  # requests that may wait so
+PUSHED_S = 2.0  # at most, for the last numbers
 _log = logging.getLogger("watchgate")
 
-Reply = tuple[int, list[Header], bytes]
 Handler = Callable[[Call, Receive], Awaitable[Reply]]
 
 
@@ -63,7 +61,7 @@ class App:
         self, config: Config, endpoints: Mapping[str, Served], recorder: Recorder, tracker: Tracker | None = None
     ) -> None:
         self._endpoints = endpoints
-        self._recorder = recorder
+        self._teller = Teller(recorder, tracker)
         self._tracker = tracker
         self._admission = Admission.of(config, tracker)
         self._metrics = config.telemetry.metrics
@@ -83,7 +81,6 @@ class App:
         self._pages = pages(endpoints)
         self._readiness = readiness(endpoints)
         self._draining = False
-        self._patient = 0  # requests that wait for room in the record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
@@ -107,7 +104,7 @@ class App:
             await served.batcher.drain(timeout_s)
         self._scrape.close()
         if self._scrape.push is not None:
-            await asyncio.to_thread(self._scrape.push.close, PATIENCE_S)
+            await asyncio.to_thread(self._scrape.push.close, PUSHED_S)
 
     async def _answer(self, call: Call, send: Send, handler: Handler, receive: Receive) -> None:
         try:
@@ -126,7 +123,7 @@ class App:
         """The reply to a request that got no answer."""
         served = call.served
         if isinstance(exc, StageFailed) and served is not None:
-            self._offer(call, served, None, Unavailable.status, str(exc))
+            self._teller.offer(call, served, None, Unavailable.status, str(exc))
             exc = Unavailable("the request could not be judged")
         if not isinstance(exc, Refusal):
             _log.error("request %s failed", call.id, exc_info=exc)
@@ -156,8 +153,8 @@ class App:
             writer = served.coarse if call.coarse else served.writer
             headers, content = writer.write(judged, worst, plan.wanted, plan.id, certified)
         except Refusal as refusal:
-            return await self._told(call, served, judged, worst, call.refusal(refusal))
-        return await self._told(call, served, judged, worst, (200, headers, content))
+            return await self._teller.told(call, served, judged, worst, call.refusal(refusal))
+        return await self._teller.told(call, served, judged, worst, (200, headers, content))
 
     async def _predict(self, call: Call, receive: Receive) -> Reply:
         seen = call.envelope = envelope.read(call.scope["headers"])
@@ -188,8 +185,8 @@ class App:
             writer = served.coarse if call.coarse else served.writer
             content = writer.plain(judged, worst, call.id, certified)
         except Refusal as refusal:
-            return await self._told(call, served, judged, worst, call.refusal(refusal))
-        return await self._told(call, served, judged, worst, (200, call.headers(JSON, content), content))
+            return await self._teller.told(call, served, judged, worst, call.refusal(refusal))
+        return await self._teller.told(call, served, judged, worst, (200, call.headers(JSON, content), content))
 
     async def _feedback(self, call: Call, served: Served, receive: Receive) -> Reply:
         """True labels: of the caller's own answers, or of anybody's with an operator's key."""
@@ -216,43 +213,6 @@ class App:
         if len(body) > served.limits.max_body_bytes:
             raise TooLarge(f"body: expected at most {served.limits.max_body_bytes} bytes, found {len(body)}")
         return served
-
-    async def _told(self, call: Call, served: Served, judged: Judged, worst: int, reply: Reply) -> Reply:
-        """The reply, once the recorder has the verdict: what isn't on record is not answered where it matters."""
-        enforced = bool(worst) and served.enforcing
-        if (not enforced or await self._room(call.principal)) and self._offer(call, served, judged, reply[0]):
-            return reply
-        served.meter.dropped["kept" if worst else "clean"] += 1
-        if enforced:
-            raise Unavailable("the record of verdicts is full")
-        return reply
-
-    async def _room(self, principal: str) -> bool:
-        """Whether the record has room. Who is stopped faster than the disk is quick gets slowed, then refused."""
-        if self._recorder.has_room(principal):
-            return True
-        if self._patient >= MOST_PATIENT:
-            return False
-        self._patient += 1
-        try:
-            ends = time.monotonic() + PATIENCE_S
-            while time.monotonic() < ends:
-                await asyncio.sleep(0.01)
-                if self._recorder.has_room(principal):
-                    return True
-            return False
-        finally:
-            self._patient -= 1
-
-    def _offer(self, call: Call, served: Served, judged: Judged | None, status: int, error: str | None = None) -> bool:
-        try:
-            observation = call.observation(served.info, judged, status, error)
-            if self._tracker is not None:
-                self._tracker.observe(observation)
-            return self._recorder.offer(observation)
-        except Exception:  # beside the path: lost and counted, never in the way
-            _log.exception("the recorder failed on request %s", call.id)
-            return False
 
     async def _route(self, call: Call, receive: Receive) -> Reply:
         path = call.route

@@ -14,6 +14,7 @@ from gateway.wire.envelope import Envelope
 from gateway.wire.response import JSON, Header, error_body
 
 UNREAD = Envelope()
+Reply = tuple[int, list[Header], bytes]
 
 
 class Ids:
@@ -82,7 +83,7 @@ class Call:
         """The headers of an answer with this body."""
         return [media, (b"content-length", b"%d" % len(body))]
 
-    def refusal(self, refusal: Refusal) -> tuple[int, list[Header], bytes]:
+    def refusal(self, refusal: Refusal) -> Reply:
         """The answer to a request that is refused. A body that wasn't read to its end closes the connection."""
         body = error_body(str(refusal), self.id)
         headers = self.headers(JSON, body)
@@ -96,7 +97,7 @@ class Call:
             headers.append((b"connection", b"close"))
         return refusal.status, headers, body
 
-    def failure(self) -> tuple[int, list[Header], bytes]:
+    def failure(self) -> Reply:
         """The answer when the gateway itself is at fault."""
         body = error_body("the gateway failed; its log says why", self.id)
         return 500, [*self.headers(JSON, body), (b"connection", b"close")], body

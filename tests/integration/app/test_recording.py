@@ -15,7 +15,7 @@ from tests.served import Listed
 async def test_a_full_verdict_lane_refuses_what_it_cannot_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.app.PATIENCE_S", 0.02)
+    monkeypatch.setattr("gateway.http.telling.PATIENCE_S", 0.02)
     async with serving(tmp_path, Listed(room=False)) as client:
         rejected = await client.post(INFER, json=body(rows(0.95)))
         flagged = await client.post(INFER, json=body(rows(0.85)))
