@@ -70,7 +70,7 @@ class Choice:
 
 
 def choose(scores: Scores, terms: Terms) -> Choice:
-    """The cheapest option that finds as much as the best one within the limit."""
+    """The cheapest option that finds as much as the best one; within a limit, its pieces on as many rows as helps."""
     trial = _Trial.of(scores, terms)
     free = tuple(int(i) for i in np.flatnonzero(np.array(terms.costs) == 0.0))
     calm = tuple(piece for piece in free if _calm(scores, piece, terms.budgets[0]))
@@ -89,7 +89,10 @@ def choose(scores: Scores, terms: Terms) -> Choice:
         costly = (*costly, best)
         left.remove(best)
     allowed = [option for option in options if _allowed(option, terms)] or options
-    return Choice(_cheapest(allowed), _frontier(options))
+    taken = _cheapest(allowed)
+    if terms.limit is not None:
+        taken = _widest(taken, allowed)
+    return Choice(taken, _frontier(options))
 
 
 def dear(scores: Scores, terms: Terms) -> tuple[str, ...]:
@@ -119,6 +122,12 @@ def _cheapest(options: Sequence[Option]) -> Option:
     best = max(option.value for option in options)
     enough = [option for option in options if option.value >= best - SLIGHT]
     return min(enough, key=lambda option: (option.cost, -option.value))
+
+
+def _widest(taken: Option, options: Sequence[Option]) -> Option:
+    """The same pieces on as many rows as helps: a stated limit may be used up, and other attacks pass gates worse."""
+    same = [option for option in options if (option.free, option.costly) == (taken.free, taken.costly)]
+    return max(same, key=lambda option: (option.value, -option.cost))
 
 
 def _frontier(options: Sequence[Option]) -> tuple[Option, ...]:

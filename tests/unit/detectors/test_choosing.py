@@ -66,6 +66,14 @@ def test_a_limit_is_kept_and_used(chosen: Choice, limit: float) -> None:
         assert within.costly
 
 
+def test_what_a_limit_leaves_lets_the_same_pieces_look_at_more_rows() -> None:
+    thrifty = choose(scores(odd=2.5), TERMS).taken
+    generous = choose(scores(odd=2.5), replace(TERMS, limit=4.0)).taken
+    assert (generous.free, generous.costly) == (thrifty.free, thrifty.costly)
+    assert generous.share > thrifty.share
+    assert generous.value > thrifty.value
+
+
 def test_what_other_things_spend_counts() -> None:
     assert choose(scores(), replace(TERMS, limit=1.2, spent=0.15)).taken.share <= 0.05
 
