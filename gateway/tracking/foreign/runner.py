@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 
 from defenses.base import Unsuitable
-from detectors.alibi_saved import Looked, Saved, SavedDrift
+from detectors.alibi_drift import Looked, SavedDrift
+from detectors.alibi_saved import Saved
 from gateway.state.shared.store import SharedStore
 from gateway.tracking.drift.report import SeriesStatus
 from gateway.tracking.foreign.config import AlibiTracker

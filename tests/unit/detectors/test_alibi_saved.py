@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from defenses.base import Unsuitable
-from detectors.alibi_saved import Saved, SavedDrift
+from detectors.alibi_drift import SavedDrift
+from detectors.alibi_saved import Saved
 
 installed = find_spec("alibi_detect") is not None
 needs_alibi = pytest.mark.skipif(not installed, reason="alibi-detect is not installed: an optional extra")
