@@ -1,4 +1,4 @@
-"""The operator's file: watchgate.yaml as frozen models. Reading it, with line numbers in errors, is `configfile.py`."""
+"""The operator's file: watchgate.yaml as frozen models. Reading it, with line numbers in errors, is `configfile`."""
 
 from __future__ import annotations
 
