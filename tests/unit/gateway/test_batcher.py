@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.batcher import INLINE_S, LONELY, Batcher, Cost
+from gateway.batchcost import INLINE_S, Cost
+from gateway.batcher import LONELY, Batcher
 from gateway.config import Limits
 from gateway.errors import Unavailable
 from gateway.verdict import Judged, Verdicts
