@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from models.batch import Array
@@ -109,3 +110,7 @@ def answers(url: str) -> bool:
             return bool(page.status == 200)
     except OSError:
         return False
+
+
+def is_worker(process: psutil.Process) -> bool:
+    return any("_bentoml_impl" in part for part in process.cmdline())

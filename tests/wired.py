@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gateway.config import Disclose, Limits
 from gateway.wire.images import ImageCodec
@@ -14,6 +16,7 @@ from gateway.wire.signature import Field, Signature
 from models.backend import DATATYPES, TensorSpec
 from models.batch import Array, Bounds, InputSpec
 
+GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 IMAGE = InputSpec("image", np.dtype("float32"), (1, 3, 4), Bounds(0.0, 1.0), "NCHW")
 
 
@@ -58,3 +61,10 @@ def packed(x: Array, datatype: str = "FP32", name: str = "x") -> tuple[dict[str,
 def lengths(*rows: bytes) -> bytes:
     """BYTES elements in binary."""
     return b"".join(len(row).to_bytes(4, "little") + row for row in rows)
+
+
+def png(pixels: Array, form: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image = Image.fromarray(pixels)
+    (image if mode is None else image.convert(mode)).save(file, form, **options)
+    return file.getvalue()

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.batch import Array
 from tests import digits
-from tests.command import ENVIRONMENT, run, serving
+from tests.command import ENVIRONMENT, is_worker, run, serving
 from tests.ports import free_port
 from tests.wired import binary, packed, tensor
 
@@ -239,10 +239,6 @@ def test_two_workers_count_together_and_survive_each_other(folder: Path, x: Arra
             time.sleep(0.2)
         assert seen == sorted(seen)
         assert seen[-1] >= now
-
-
-def is_worker(process: psutil.Process) -> bool:
-    return any("_bentoml_impl" in part for part in process.cmdline())
 
 
 def again(port: int) -> dict[str, float] | None:

@@ -24,8 +24,7 @@ from gateway.tracking.drift.report import sums_key
 from gateway.training.loading import load_endpoints
 from models.batch import Array
 from tests import digits
-from tests.command import ask, run, serving
-from tests.e2e.test_clients import is_worker
+from tests.command import ask, is_worker, run, serving
 from tests.ports import free_port
 from tests.redisserver import RedisServer, needs_redis, running
 from tests.waiting import until

@@ -11,8 +11,7 @@ import pytest
 from tests import served
 from tests.guarded import HEX, INFER, X, body, outputs, rows, serving
 from tests.served import Listed
-from tests.unit.gateway.wire.test_images import GRAY, png
-from tests.wired import binary, packed, tensor
+from tests.wired import GRAY, binary, packed, png, tensor
 
 
 async def test_allowed_rows_get_the_models_own_answer(tmp_path: Path) -> None:

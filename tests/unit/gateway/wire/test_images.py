@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
-import io
 import struct
 import zlib
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from gateway.errors import BadRequest, TooLarge
 from gateway.wire.images import ImageCodec
 from gateway.wire.request import Reader
-from models.batch import Array, Bounds, InputSpec
-from tests.wired import IMAGE, binary, image_field, lengths, request, sign, tensor
+from models.batch import Bounds, InputSpec
+from tests.wired import GRAY, IMAGE, binary, image_field, lengths, png, request, sign, tensor
 
-GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 COLOR = np.arange(36, dtype=np.uint8).reshape(3, 4, 3) * 7
 
 
@@ -30,13 +27,6 @@ def codec(given: InputSpec) -> ImageCodec:
     found = ImageCodec.of(given)
     assert found is not None
     return found
-
-
-def png(pixels: Array, form: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image = Image.fromarray(pixels)
-    (image if mode is None else image.convert(mode)).save(file, form, **options)
-    return file.getvalue()
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -12,8 +12,7 @@ import pytest
 
 from gateway.errors import BadRequest, TooLarge
 from gateway.wire import plain
-from tests.unit.gateway.wire.test_images import GRAY, png
-from tests.wired import field, image_field, sign
+from tests.wired import GRAY, field, image_field, png, sign
 
 BOTH = sign(field(), field("INT64", (1,), "n"))
 
