@@ -22,6 +22,7 @@ from gateway.tracking.watcher import Watcher
 logger = logging.getLogger("watchgate.tracking")
 
 PAUSE_S = 0.02  # between turns, unless a watcher has a shorter `pause_s`: a busy gateway is woken no more often
+CROWD = 5  # requests in a turn that make the pause whole; after fewer it is shorter, so that a lone caller is seen soon
 BUSY_PAUSE_S = 0.1  # where there is more than may be looked at: many rows at once are cheaper
 IDLE_S = 0.25  # between turns while nothing is asked
 _LAST_WORD_S = 0.5  # what an alarm's receivers get at the end, however late it is
@@ -109,8 +110,8 @@ class Tracker:
 
     def _run(self) -> None:
         while not self._closing:
-            busy = self._step(self.intake.take(IDLE_S))
-            time.sleep(BUSY_PAUSE_S if busy else self._pause_s)
+            taken = self.intake.take(IDLE_S)
+            time.sleep(rest_s(self._pause_s, len(taken), self._step(taken)))
         while waiting := self.intake.take(0.0):
             if time.monotonic() >= self._deadline:
                 self._counts["abandoned"] += len(waiting)
@@ -135,3 +136,8 @@ class Tracker:
             self._counts["failures"] += 1
             logger.exception("a turn of the tracker failed")
             return None
+
+
+def rest_s(longest: float, taken: int, busy: bool) -> float:
+    """The thread's pause after a turn that took so many requests; `busy`: where more waits than it may look at."""
+    return BUSY_PAUSE_S if busy else longest * min(1.0, taken / CROWD)

@@ -13,7 +13,7 @@ class Watcher(Protocol):
 
     What one raises is logged and counted, and hurts no other. Nothing here may wait for a network: what a store that
     replicas share has to be told is a `Partner`'s business. One that must see requests sooner than others has a
-    `pause_s`, in seconds, for the thread to rest between turns.
+    `pause_s`, in seconds: the longest rest of the thread between turns.
     """
 
     @property

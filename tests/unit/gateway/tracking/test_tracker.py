@@ -26,7 +26,7 @@ from gateway.tracking.queries.secret import FILE, secret
 from gateway.tracking.queries.sharing import Sharing, pack, unpack
 from gateway.tracking.queries.turn import Turn
 from gateway.tracking.queries.watcher import QueryWatcher
-from gateway.tracking.tracker import Tracker
+from gateway.tracking.tracker import BUSY_PAUSE_S, Tracker, rest_s
 from gateway.verdict import Judged
 from models.batch import Array, Batch, InputSpec
 from tests.waiting import until
@@ -74,6 +74,14 @@ def test_observing_costs_less_than_two_microseconds() -> None:
             intake.observe(seen)
         best = min(best, (time.perf_counter() - started) / 200)
     assert best < 2e-6
+
+
+def test_the_thread_rests_less_the_fewer_ask_so_that_a_lone_attacker_is_seen_soon() -> None:
+    rests = [rest_s(0.005, taken, busy=False) for taken in range(10)]
+    assert rests[1] == pytest.approx(0.001)
+    assert rests == sorted(rests)
+    assert rests[-1] == 0.005
+    assert rest_s(0.005, 1, busy=True) == BUSY_PAUSE_S
 
 
 def test_a_request_without_verdict_is_passed_over() -> None:
