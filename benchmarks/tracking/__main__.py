@@ -82,7 +82,7 @@ def keep(found: dict[str, list[Beside]], paths: dict[str, float], series: dict[s
             "One row a request, 2 % of them flagged, arriving evenly; time is made to pass, CPU is real. *Request "
             "path*: handing a request to the tracker. *Counting*: gathering, encoding and adding, in turns of 20 ms. "
             "*Store*: two exchanges a second with a SQLite file (flush, seal, fold, status, history), buckets of 10 s, "
-            "one replica. *Left out*: beyond `rows_per_second`, 1,000 by default. *Grown* is resident memory after all "
+            "one replica. *Left out*: beyond `rows_per_second`, 300 by default. *Grown* is resident memory after all "
             "rows, beyond that after a tenth of them.",
             table(head, rows),
         ]
