@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -19,8 +18,6 @@ from gateway.training.corruptions import kinds, worn
 from gateway.training.passes import Chunked
 from models.backend import ModelBackend
 from models.batch import Array, Arrays, Batch, InputSpec
-
-Wears = Literal["mild", "none"]
 
 _RULES_ROWS = 5000
 _MILD = 0.8  # of the rows keep their class, or that wear is not mild to this model
