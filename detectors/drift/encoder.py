@@ -44,6 +44,12 @@ class Rows:
         parts = (None if array is None else array[rows] for array in (self.columns, self.logits, self.flagged))
         return Rows(*parts)
 
+    @staticmethod
+    def concat(parts: Sequence[Rows]) -> Rows:
+        """All rows of these parts, one at least, in their order."""
+        columns, logits = _joined([part.columns for part in parts]), _joined([part.logits for part in parts])
+        return Rows(columns, logits, _joined([part.flagged for part in parts]))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoder:
@@ -164,3 +170,7 @@ def _outputs(rows: Rows) -> dict[str, Array]:
     if rows.flagged is not None:
         found[FLAGGED] = rows.flagged.astype(np.float64)
     return found
+
+
+def _joined(arrays: Sequence[Array | None]) -> Array | None:
+    return None if arrays[0] is None else np.concatenate([array for array in arrays if array is not None])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from detectors.base import View
 from detectors.drift.design import design
 from detectors.drift.encoder import Rows
@@ -21,7 +19,7 @@ from gateway.training.bundle import RETRY, Bundle, Draft
 from gateway.training.fitting import FittedChain, Part
 from gateway.training.passes import Chunked, chunks
 from gateway.training.prepare import Prepared
-from models.batch import Array, Batch
+from models.batch import Batch
 
 FILE = "drift.npz"
 _PROJECTED_ROWS = 4000  # reference rows whose features the components are fitted on
@@ -85,11 +83,7 @@ def _held_out(prepared: Prepared, fitted: FittedChain) -> Rows:
     """Held-out rows, as they will be tracked: nothing was fitted on them, nor should the model have been."""
     parts = [part for part in _HELD if part in prepared.parts and len(prepared.parts[part][1])]
     found = [_judged(prepared, fitted, rows) for part in parts for rows in _pieces(prepared.read(part).batch)]
-    return Rows(
-        _joined([rows.columns for rows in found]),
-        _joined([rows.logits for rows in found]),
-        _joined([rows.flagged for rows in found]),
-    )
+    return Rows.concat(found)
 
 
 def _pieces(batch: Batch) -> Iterator[Batch]:
@@ -112,7 +106,3 @@ def _projection(prepared: Prepared) -> Projection | None:
     batch = prepared.read("reference").batch.take(slice(0, _PROJECTED_ROWS))
     features = Chunked(prepared.backend).predict(batch).features
     return None if features is None else Projection.fit(features)
-
-
-def _joined(parts: list[Array | None]) -> Array | None:
-    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])

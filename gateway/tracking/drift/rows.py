@@ -114,8 +114,7 @@ def gather(judged: Sequence[Judged], watched: Watched, picked: Array | None = No
         else:
             parts.append(tracked(each.batch.x, outputs, watched.spec, None))
         start += rows
-    joined = Rows(_joined([rows.columns for rows in parts]), _joined([rows.logits for rows in parts]))
-    return Gathered(joined.take(allowed[known]), allowed_rows, counted - allowed_rows)
+    return Gathered(Rows.concat(parts).take(allowed[known]), allowed_rows, counted - allowed_rows)
 
 
 def pick(judged: Sequence[Judged], rows: Array) -> tuple[list[Judged], Array]:
@@ -128,10 +127,6 @@ def pick(judged: Sequence[Judged], rows: Array) -> tuple[list[Judged], Array]:
     picked = np.zeros(int(sizes[used].sum()), dtype=bool)
     picked[starts[place] + rows - (ends - sizes)[which]] = True
     return [judged[number] for number in used.tolist()], picked
-
-
-def _joined(parts: Sequence[Array | None]) -> Array | None:
-    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
 
 
 class Summing:
