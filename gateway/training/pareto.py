@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from detectors.choosing import Choice, Option
+from detectors.options import Choice, Option
 
 
 @dataclass(frozen=True, slots=True)

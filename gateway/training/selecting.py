@@ -15,11 +15,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from detectors.base import Unsuitable, View
 from detectors.candidates import free
-from detectors.choosing import PRICE, Choice, Terms, choose, dear
+from detectors.choosing import PRICE, choose, dear
 from detectors.combiner import CombinerSpec
 from detectors.contract import ContractSpec
 from detectors.evidence import EvidenceSpec
 from detectors.examples import Examples
+from detectors.options import Choice, Terms
 from detectors.remembering import RememberingReference, fitted
 from detectors.stacking import Scores
 from gateway.config import Budget, StageConfig

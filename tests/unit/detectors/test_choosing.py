@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.choosing import SLIGHT, Choice, Terms, choose, dear
+from detectors.choosing import SLIGHT, choose, dear
+from detectors.options import Choice, Terms
 from detectors.stacking import Scores
 from models.batch import Array
 
