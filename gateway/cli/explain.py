@@ -52,7 +52,8 @@ def explain(
 
 
 def _from_file(config: Config, name: str | None, file: Path) -> tuple[Endpoint, Batch, list[int], str]:
-    from gateway.training.data import dataset, read
+    from gateway.training.data import dataset
+    from gateway.training.table import read
 
     endpoint = _endpoint(config, name)
     data = dataset(read(file), endpoint.chain.backend)
@@ -113,7 +114,8 @@ def _explained(config: Config, endpoint: Endpoint, batch: Batch, index: int) -> 
 def _with_columns(endpoint: Endpoint, found: Explanation) -> Explanation:
     from gateway.errors import OperatorError
     from gateway.explaining.columns import farthest
-    from gateway.training.data import dataset, read
+    from gateway.training.data import dataset
+    from gateway.training.table import read
 
     spec = endpoint.chain.backend.spec
     try:

@@ -14,8 +14,9 @@ from gateway.errors import OperatorError
 from gateway.starting.guesses import fitting_budget, gentle_purifier, guessed_bounds, name_for, suitable
 from gateway.starting.text import Start
 from gateway.training.bundle import Draft
-from gateway.training.data import Dataset, Table, dataset, read
+from gateway.training.data import Dataset, dataset
 from gateway.training.prepare import MIN_REFERENCE, SAMPLE_ROWS, probe, store
+from gateway.training.table import Table, read
 from models.backend import ModelBackend
 from models.batch import Batch
 from models.specs import InputConfig, OnnxSpec, PytorchSpec, load_model, resolve

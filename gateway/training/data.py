@@ -1,20 +1,12 @@
-"""Reads the reference and the holdout: named arrays with one row a sample, checked against the model's input.
-
-Every complaint is one line: the file, the array, what was expected and what was found.
-"""
+"""The reference and the holdout: a file's arrays with one row a sample, checked against the model's input."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import zipfile
-import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from gateway.errors import OperatorError
+from gateway.training.table import Table
 from models.backend import ModelBackend, TensorSpec
 from models.batch import Array, Batch, InputSpec
 
@@ -33,30 +25,6 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A file as it is: its arrays by name, read without unpickling anything, and its sha256."""
-
-    path: Path
-    arrays: dict[str, Array]
-    digest: str
-
-    def wrong(self, array: str, expected: str, found: str) -> OperatorError:
-        """The complaint about one array."""
-        return OperatorError(f"{self.path}: {array}: expected {expected}, found {found}")
-
-    def get(self, name: str, needed_for: str) -> Array:
-        """The array of this name.
-
-        Raises:
-            OperatorError: there is none.
-        """
-        if name not in self.arrays:
-            found = ", ".join(sorted(self.arrays)) or "an empty file"
-            raise self.wrong(name, f"an array of this name ({needed_for})", f"only {found}")
-        return self.arrays[name]
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
     """A file's rows in the form the model takes. `group` (n,) holds what must not be split apart, if anything."""
 
@@ -72,29 +40,6 @@ class Dataset:
     def take(self, rows: Array) -> Rows:
         """Only these rows (indices)."""
         return Rows(self.batch.take(rows), None if self.y is None else self.y[rows])
-
-
-def read(path: Path) -> Table:
-    """The arrays of an `.npz` (any names), `.npy` (one array, `x`) or `.csv` file (one array a column, with a header).
-
-    Raises:
-        OperatorError: no such file, not one of these, or it holds pickled objects.
-    """
-    readers = {".npz": _npz, ".npy": _npy, ".csv": _csv}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise OperatorError(f"{path}: expected a file that ends in {', '.join(readers)}, found {path.suffix!r}")
-    try:
-        arrays = reader(path)
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(2**20):
-                digest.update(block)
-    except FileNotFoundError:
-        raise OperatorError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise OperatorError(f"{path}: expected plain arrays without pickled objects, found: {_line(error)}") from None
-    return Table(path, arrays, digest.hexdigest())
 
 
 def dataset(table: Table, backend: ModelBackend, group: str | None = None, bounded: bool = False) -> Dataset:
@@ -222,34 +167,3 @@ def _same_rows(table: Table, tensors: dict[str, Array]) -> None:
     first = len(next(iter(tensors.values())))
     for name, array in tensors.items():
         _sized(table, name, array, first)
-
-
-def _npz(path: Path) -> dict[str, Array]:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _npy(path: Path) -> dict[str, Array]:
-    array: Array = np.load(path, allow_pickle=False)
-    return {"x": array}
-
-
-def _csv(path: Path) -> dict[str, Array]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *lines = [line for line in csv.reader(file) if line]
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise ValueError(f"line {number} has {len(line)} values, the header {len(header)}")
-    return {name: _column([line[index] for line in lines]) for index, name in enumerate(header)}
-
-
-def _column(values: list[str]) -> Array:
-    """Numbers where all are numbers (empty: missing), else text."""
-    try:
-        return np.array([float(value) if value else np.nan for value in values])
-    except ValueError:
-        return np.array(values)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

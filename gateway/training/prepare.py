@@ -12,9 +12,10 @@ from detectors.conformal import rows_needed
 from gateway.config import EndpointConfig
 from gateway.errors import OperatorError
 from gateway.training.bundle import Draft
-from gateway.training.data import LABELS, Dataset, Rows, Table, dataset, read
+from gateway.training.data import LABELS, Dataset, Rows, dataset
 from gateway.training.fitting import Part
 from gateway.training.splits import TooFewHoldout, halve, rows_for, split
+from gateway.training.table import Table, read
 from models.backend import ModelBackend
 from models.batch import Array
 from models.specs import ModelSpec, OutputConfig, PytorchSpec, load_model, model_files, resolve

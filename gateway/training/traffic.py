@@ -19,7 +19,8 @@ from gateway.state.sqlite import SqliteStore
 from gateway.state.store import StoreError
 from gateway.state.traffic import TRAFFIC, Kept, TrafficFile
 from gateway.tracking.traffic import X, unpacked_row
-from gateway.training.data import Table, dataset
+from gateway.training.data import dataset
+from gateway.training.table import Table
 from models.backend import ModelBackend
 from models.batch import Array, Batch
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from gateway.errors import OperatorError
-from gateway.training.data import dataset, read
+from gateway.training.data import dataset
+from gateway.training.table import read
 from models.backend import Outputs, TensorSpec
 from models.batch import Array, Arrays, Batch, Bounds, InputSpec
 from models.guard import Guard
@@ -146,24 +147,3 @@ def test_labels_that_are_no_classes_are_left_out_with_a_note(saved: Save, y: Any
     data = dataset(read(saved(x=ROWS, y=y)), TABLE)
     assert data.y is None
     assert "y is no class index" in data.notes[0]
-
-
-def objects() -> Array:
-    found = np.empty(1, dtype=object)
-    found[0] = {}
-    return found
-
-
-def test_files_that_are_not_data(saved: Save, tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="without pickled objects"):
-        read(saved(x=objects()))
-    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(OperatorError, match="expected plain arrays"):
-        read(tmp_path / "broken.npz")
-    with pytest.raises(OperatorError, match="no such file"):
-        read(tmp_path / "absent.npz")
-    with pytest.raises(OperatorError, match=r"ends in \.npz, \.npy, \.csv, found '\.txt'"):
-        read(tmp_path / "rows.txt")
-    (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
-    with pytest.raises(OperatorError, match="line 3 has 1 values, the header 2"):
-        read(tmp_path / "ragged.csv")
