@@ -14,7 +14,7 @@ from gateway.errors import OperatorError
 from gateway.training.data import dataset
 from gateway.training.table import read
 from models.backend import Outputs, TensorSpec
-from models.batch import Array, Arrays, Batch, Bounds, InputSpec
+from models.batch import Arrays, Batch, Bounds, InputSpec
 from models.guard import Guard
 
 Save = Callable[..., Path]
