@@ -13,6 +13,7 @@ from benchmarks.detection.judging import BUDGET
 from benchmarks.quality.catalogue import kinds
 from benchmarks.quality.remembering import Remembering
 from benchmarks.quality.subject import Subject
+from defenses.base import Effort
 from detectors.combiner import CombinerSpec
 from detectors.examples import Examples
 from detectors.remembering import RememberingReference
@@ -81,7 +82,7 @@ class Calibration:
     def hardened(self, rounds: int) -> Made:
         """The examples after so many rounds of self-play, as `calibrate --harden` plays them."""
         budget, stages = self.settings.budget.flag, (StageConfig(detector=CombinerSpec(), name="combiner"),)
-        return harden(self.made, stages, self.reference, rounds=rounds, budget=budget, quick=self.quick)
+        return harden(self.made, stages, self.reference, rounds=rounds, budget=budget, effort=Effort(self.quick))
 
 
 def settings_of(subject: Subject, stages: Stages) -> EndpointConfig:

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defenses.base import THOROUGH, Effort
 from detectors.base import Reference, Unsuitable, View
 from detectors.contract import ContractSpec
 from detectors.examples import Examples
 from gateway.training.data import Rows
-from gateway.training.passes import Chunked, Progress, silent
+from gateway.training.passes import Chunked
+from gateway.training.stored import SAMPLE_ROWS, StoredModel
 from gateway.training.wearing import Wear
-from models.backend import ModelBackend
 from models.batch import Array, Arrays, Batch
-from models.errors import ModelError
-from models.specs import ModelSpec
 
 if TYPE_CHECKING:
     from attacks.attacked import Attacked
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 FEW_ROWS = 10  # an attack that won fewer teaches nothing
 WORN_ROWS = 300  # of each kind of wear
 _RULES_ROWS = 5000
-_SAMPLE_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +41,23 @@ class Made:
 
 
 def make(
-    spec: ModelSpec,
-    folder: Path | None,
-    backend: ModelBackend,
+    model: StoredModel,
     train: Rows,
     reference: Rows,
     *,
     wear: Wear | None = None,
     seed: int = 0,
-    quick: bool = False,
-    progress: Progress = silent,
+    effort: Effort = THOROUGH,
 ) -> Made:
-    """Attacks the model of a resolved `spec` on *train* rows, on fewer of them and in fewer steps if `quick`.
+    """Attacks the model on *train* rows, on fewer of them and in fewer steps where the effort is quick.
 
     `reference` rows tell the range and the grid of the input. `wear` is what honest rows may come with.
     """
+    backend = model.backend
     if backend.spec.kind == "tokens":
         return _none("token ids can't be changed a little")
     chunked, some = Chunked(backend), _some(reference.batch, seed)
-    if chunked.predict(some.take(slice(0, _SAMPLE_ROWS))).logits is None:
+    if chunked.predict(some.take(slice(0, SAMPLE_ROWS))).logits is None:
         return _none("the model has no class logits")
     try:
         rules = ContractSpec().fit(Reference(View(some, chunked), backend.spec, seed=seed))
@@ -72,11 +66,11 @@ def make(
     classes = _classes(chunked, train.batch)
     right = np.arange(len(classes)) if train.y is None else np.flatnonzero(classes == train.y)
     victims = Victims(train.batch.take(right), classes[right], chunked)
-    found = _differentiable(spec, folder, backend, victims, some, rules)
+    found = _differentiable(model, victims, some, rules)
     if isinstance(found, Sources):
-        attacks, notes = found.attacked(seed, quick, progress), []
+        attacks, notes = found.attacked(seed, effort), []
     else:
-        attacks = _asked(victims, some, rules, seed, quick, progress)
+        attacks = _asked(victims, some, rules, seed, effort)
         notes = [f"attacked without gradients, by asking the model, which is weaker: {found}"]
     views = victims.won_by(attacks)
     if not views:
@@ -117,39 +111,33 @@ class Sources(Victims):
     network: Network
     feasible: Feasible
 
-    def attacked(self, seed: int, quick: bool, progress: Progress) -> Iterator[Attacked]:
+    def attacked(self, seed: int, effort: Effort) -> Iterator[Attacked]:
         """What attacks on the undefended model make of them."""
         from attacks.making import attacked
 
-        return attacked(self.network, self.feasible, self.batch, self.y, seed=seed, quick=quick, tell=progress)
+        quick, tell = effort.quick, effort.progress
+        return attacked(self.network, self.feasible, self.batch, self.y, seed=seed, quick=quick, tell=tell)
 
 
-def _differentiable(
-    spec: ModelSpec, folder: Path | None, backend: ModelBackend, victims: Victims, some: Batch, rules: Arrays
-) -> Sources | str:
+def _differentiable(model: StoredModel, victims: Victims, some: Batch, rules: Arrays) -> Sources | str:
     """The victims with gradients of the model, or why there are none."""
-    if find_spec("torch") is None:
-        return "torch is not installed (`pip install 'watchgate[torch]'`)"
-    from attacks.feasible import Feasible
-    from attacks.network import Network, NotDifferentiable
-
     try:
-        network = Network.of(spec, folder)
-        network.verify(some.take(slice(0, _SAMPLE_ROWS)), backend)
-    except (NotDifferentiable, ModelError) as error:
-        return " ".join(str(error).split())
-    feasible = Feasible.learn(some.x, backend.spec, rules)
+        network = model.network(some)
+    except Unsuitable as error:
+        return str(error)
+    from attacks.feasible import Feasible  # imports torch
+
+    feasible = Feasible.learn(some.x, model.backend.spec, rules)
     return Sources(victims.batch, victims.y, victims.backend, network, feasible)
 
 
-def _asked(
-    victims: Victims, some: Batch, rules: Arrays, seed: int, quick: bool, progress: Progress
-) -> Iterator[Attacked]:
+def _asked(victims: Victims, some: Batch, rules: Arrays, seed: int, effort: Effort) -> Iterator[Attacked]:
     """What attacks that only ask the model make of them."""
     from attacks.scored import Grid, attacked
 
     grid = Grid.learn(some.x, victims.backend.spec, rules)
-    return attacked(victims.backend, grid, victims.batch, victims.y, seed=seed, quick=quick, tell=progress)
+    quick, tell = effort.quick, effort.progress
+    return attacked(victims.backend, grid, victims.batch, victims.y, seed=seed, quick=quick, tell=tell)
 
 
 def _none(why: str) -> Made:

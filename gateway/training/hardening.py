@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defenses.base import THOROUGH, Effort
 from detectors.base import Reference, View
 from detectors.examples import Examples
 from detectors.remembering import RememberingReference
@@ -20,7 +21,7 @@ from gateway.errors import OperatorError
 from gateway.training.data import Rows
 from gateway.training.examples import Made, Sources
 from gateway.training.fitting import Part, fit
-from gateway.training.passes import Progress, silent
+from gateway.training.passes import silent
 from models.batch import Array
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def harden(
     *,
     rounds: int,
     budget: float,
-    quick: bool = False,
-    progress: Progress = silent,
+    effort: Effort = THOROUGH,
 ) -> Made:
     """The examples with the rows of so many rounds more, one attack `aware-<round>` each.
 
@@ -53,12 +53,12 @@ def harden(
     known = _remembering(reference)
     examples, told, notes = made.examples, [], made.notes
     for index in range(1, rounds + 1):
-        progress("harden", index - 1, rounds)
+        effort.progress("harden", index - 1, rounds)
         try:
             chain = _provisional(stages, known, examples, budget, index)
         except OperatorError as error:
             return replace(made, notes=(*made.notes, f"not hardened: {error}"))
-        attack, past, blind = _played(made.sources, chain, examples.honest, index, quick)
+        attack, past, blind = _played(made.sources, chain, examples.honest, index, effort.quick)
         if blind and index == 1:
             notes = (*notes, f"hardened without gradients of {', '.join(blind)}: the attack could only ask it")
         view = made.sources.won(attack)
@@ -66,7 +66,7 @@ def harden(
             break
         told.append(f"{past} of {len(attack.of)}")
         examples = replace(examples, attacked={**examples.attacked, attack.name: view})
-    progress("harden", rounds, rounds)
+    effort.progress("harden", rounds, rounds)
     note = f"hardened: attacks that know the chain got {', then '.join(told) or 'no'} rows past it"
     return replace(made, examples=examples, notes=(*notes, note))
 
@@ -100,7 +100,7 @@ def _played(
     sources: Sources, chain: Chain, honest: View, index: int, quick: bool
 ) -> tuple[Attacked, int, tuple[str, ...]]:
     """The attacked rows of a round, how many of them got past, and the stages that could only be asked."""
-    from attacks.evading import Effort, evade
+    from attacks import evading
     from attacks.making import Targets, strengths
     from gateway.training.knowing import guides_of, judge_of, known_of, scene_of
 
@@ -110,10 +110,10 @@ def _played(
     epsilon = targets.drawn(*strengths(targets, index), np.random.default_rng(index))
     some = honest.take(np.random.default_rng(index).permutation(len(honest))[:_HONEST_ROWS])
     known = known_of(chain, some)
-    found = evade(
+    found = evading.evade(
         scene_of(targets, known, chain, epsilon),
         seed=index,
-        effort=Effort(steps, descents=3, guides=0, rounds=0),
+        effort=evading.Effort(steps, descents=3, guides=0, rounds=0),
         judge=judge_of(targets, chain),
         guides=guides_of(targets, chain, some),
         finest=targets.feasible.finest,

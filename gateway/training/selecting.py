@@ -23,13 +23,14 @@ from detectors.examples import Examples
 from detectors.options import Choice, Terms
 from detectors.remembering import RememberingReference, fitted
 from detectors.stacking import Scores
-from gateway.config import Budget, StageConfig
+from gateway.config import Budget, EndpointConfig, StageConfig
 from gateway.configfile.entries import entry
 from gateway.errors import OperatorError
+from gateway.training.costs import purifying
 from gateway.training.guarding import SHARE, Guard, Looked, choose_guard
 from gateway.training.outside import strangers
 from gateway.training.pareto import Pareto, line_share
-from gateway.training.passes import Progress, silent
+from gateway.training.passes import Progress
 from gateway.training.trying import HONEST, WORN, Tried, tried
 from models.batch import Array
 
@@ -64,19 +65,17 @@ def select(
     reference: RememberingReference,
     train: View,
     examples: Examples | None,
-    budget: Budget,
-    *,
-    limit: float | None = None,
-    spent: float = 0.0,
-    thrifty: bool = False,
-    progress: Progress = silent,
+    settings: EndpointConfig,
+    progress: Progress,
 ) -> Selection:
-    """The chain for this model, told from `train` rows. `limit` is the most forward passes a row, of which other
-    things than detectors take `spent`. `thrifty`: kinds of wear that it costs too much to spare are not spared.
+    """The chain for this model, told from `train` rows; from the settings only what chains are chosen by.
+
+    Kinds of wear that it costs too much to spare are not spared where the settings leave that open.
 
     Raises:
         OperatorError: no evidence works on this model and these rows.
     """
+    budget, limit = settings.budget, settings.cost
     some = train.take(np.arange(min(len(train), _OUTSIDE_ROWS)))
     made = strangers(some.x, reference.spec, reference.seed)
     outside = {f"outside:{kind}": View(some.batch.with_x(x), train.backend) for kind, x in made.items()}
@@ -84,7 +83,7 @@ def select(
     if not found:
         raise OperatorError("chain: no evidence works on this model and these rows; list stages instead of `auto`")
     spared, notes = examples, tuple[str, ...]()
-    if examples is not None and thrifty:
+    if examples is not None and settings.wear == "auto":
         known = free(reference.spec)
         spared, notes = _sparing([one for one in found if one.piece in known], examples, budget)
     guard = _guard(found, [] if spared is None else list(spared.worn), list(outside), budget)
@@ -93,7 +92,8 @@ def select(
     if spared is None:
         return Selection((*head, StageConfig(detector=CombinerSpec(), name="combiner")), None, notes)
     with threadpool_limits(1):  # small products: threads cost more than they give
-        choice = choose(_scores(found, spared), _terms(found, spared, budget, limit, spent))
+        terms = replace(_terms(found, spared, budget), limit=limit, spent=purifying(settings))
+        choice = choose(_scores(found, spared), terms)
     if limit is not None and choice.taken.cost > limit:
         notes = (*notes, f"nothing keeps to {limit:g} forward passes a row")
     pareto = Pareto.of(choice, [one.title for one in found], list(spared.attacked), limit)
@@ -121,7 +121,7 @@ def sparing(
 def _sparing(found: Sequence[Tried], examples: Examples, budget: Budget) -> tuple[Examples, tuple[str, ...]]:
     cheap = [replace(one, cost=0.0) for one in found]
     with threadpool_limits(1):
-        costly = dear(_scores(cheap, examples), _terms(cheap, examples, budget, None, 0.0))
+        costly = dear(_scores(cheap, examples), _terms(cheap, examples, budget))
     if not costly:
         return examples, ()
     left = {kind: view for kind, view in examples.worn.items() if kind not in costly}
@@ -194,7 +194,7 @@ def _scores(found: Sequence[Tried], examples: Examples) -> Scores:
     return Scores(stacked(HONEST), worn, tuple(stacked(name) for name in examples.attacked))
 
 
-def _terms(found: Sequence[Tried], examples: Examples, budget: Budget, limit: float | None, spent: float) -> Terms:
+def _terms(found: Sequence[Tried], examples: Examples, budget: Budget) -> Terms:
     names = list(examples.attacked)
     known = [tuple(names.index(name) for name in family if name in names) for family in _FAMILIES]
     others = [(index,) for index, name in enumerate(names) if not any(name in family for family in _FAMILIES)]
@@ -202,6 +202,4 @@ def _terms(found: Sequence[Tried], examples: Examples, budget: Budget, limit: fl
         costs=tuple(one.cost for one in found),
         budgets=(budget.flag, budget.reject),
         families=(*(family for family in known if family), *others),
-        limit=limit,
-        spent=spent,
     )

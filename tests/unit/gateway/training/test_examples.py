@@ -12,10 +12,12 @@ import onnx
 import pytest
 from onnx import helper
 
+from defenses.base import Effort
 from detectors.examples import Examples
 from gateway.training.corruptions import WEARS
 from gateway.training.data import Rows
 from gateway.training.examples import Made, make
+from gateway.training.stored import StoredModel
 from gateway.training.wearing import Wear
 from models.batch import Batch
 from models.specs import ModelSpec, OnnxSpec, load_model, resolve
@@ -23,6 +25,7 @@ from tests import digits
 
 ROOT = Path(__file__).parents[4]
 SEARCHES = {"carlini_wagner", "carlini_wagner_sure", "carlini_wagner_tangent", "boundary"}
+QUICK = Effort(quick=True)
 ATTACKS = {"fgsm", "pgd", "apgd", *SEARCHES, "patches"}
 
 
@@ -38,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, ModelSpec]:
     spec, train, reference = project(tmp_path_factory.mktemp("digits"))
     backend = load_model(spec)
     wear = Wear.learn(reference.batch, backend, 0)
-    return make(spec, None, backend, train, reference, wear=wear, quick=True), spec
+    return make(StoredModel(spec, None, backend), train, reference, wear=wear, effort=QUICK), spec
 
 
 def test_every_attack_fools_the_backend_on_the_grid(made: tuple[Made, ModelSpec]) -> None:
@@ -94,7 +97,7 @@ def with_determinant(folder: Path) -> ModelSpec:
 def test_a_model_without_gradients_is_attacked_by_asking_and_a_note_says_so(tmp_path: Path) -> None:
     _, train, reference = project(tmp_path)
     spec = with_determinant(tmp_path)
-    found = make(spec, None, load_model(spec), train, reference, quick=True)
+    found = make(StoredModel(spec, None, load_model(spec)), train, reference, effort=QUICK)
     assert found.sources is None
     said, counted = found.notes
     assert said.startswith(
@@ -115,7 +118,7 @@ def asked_only(found: Made) -> None:
 def test_without_torch_the_model_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, train, reference = project(tmp_path)
     monkeypatch.setitem(sys.modules, "torch", None)
-    found = make(spec, None, load_model(spec), train, reference, quick=True)
+    found = make(StoredModel(spec, None, load_model(spec)), train, reference, effort=QUICK)
     assert found.sources is None
     assert found.notes[0].endswith("torch is not installed (`pip install 'watchgate[torch]'`)")
     asked_only(found)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from defenses.base import Effort
 from detectors.base import Reference, View
 from detectors.combiner import CombinerSpec
 from detectors.custom import CustomSpec
@@ -18,6 +19,7 @@ from gateway.training.data import Rows
 from gateway.training.examples import Made, make
 from gateway.training.hardening import harden
 from gateway.training.passes import Chunked
+from gateway.training.stored import StoredModel
 from models.batch import Batch
 from models.specs import OnnxSpec, load_model, resolve
 from tests import digits
@@ -27,6 +29,7 @@ def staged(combiner: CombinerSpec) -> tuple[StageConfig, ...]:
     return (StageConfig(detector=combiner, name="combiner"),)
 
 
+QUICK = Effort(quick=True)
 COMBINER = staged(CombinerSpec(evidence=(MahalanobisSpec(), EnergySpec())))
 
 
@@ -38,13 +41,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, Reference]
     spec = resolve(OnnxSpec.model_validate({"path": folder / "digits.onnx", "input": {"bounds": [0, 1]}}), train["x"])
     backend = load_model(spec)
     reference = Rows(Batch(train["x"]), train["y"])
-    made = make(spec, None, backend, Rows(Batch(test["x"][:300]), test["y"][:300]), reference, quick=True)
+    train_rows = Rows(Batch(test["x"][:300]), test["y"][:300])
+    made = make(StoredModel(spec, None, backend), train_rows, reference, effort=QUICK)
     return made, Reference(View(reference.batch, Chunked(backend)), backend.spec, reference.y)
 
 
 def test_each_round_adds_rows_that_fool_the_model(prepared: tuple[Made, Reference]) -> None:
     made, reference = prepared
-    hardened = harden(made, COMBINER, reference, rounds=2, budget=0.05, quick=True)
+    hardened = harden(made, COMBINER, reference, rounds=2, budget=0.05, effort=QUICK)
     assert hardened.examples is not None
     assert made.examples is not None
     added = set(hardened.examples.attacked) - set(made.examples.attacked)
@@ -67,12 +71,12 @@ def test_no_rounds_and_no_examples_change_nothing(prepared: tuple[Made, Referenc
 def test_stages_without_a_gradient_are_told(prepared: tuple[Made, Reference]) -> None:
     made, reference = prepared
     own = CustomSpec.model_validate({"kind": "custom", "spec": "tests.unattackable:UnattackableSpec"})
-    found = harden(made, staged(CombinerSpec(evidence=(own,))), reference, rounds=1, budget=0.05, quick=True)
+    found = harden(made, staged(CombinerSpec(evidence=(own,))), reference, rounds=1, budget=0.05, effort=QUICK)
     assert found.notes[-2] == "hardened without gradients of combiner: the attack could only ask it"
 
 
 def test_too_few_rows_are_told(prepared: tuple[Made, Reference]) -> None:
     made, reference = prepared
-    found = harden(made, COMBINER, reference, rounds=1, budget=0.001, quick=True)
+    found = harden(made, COMBINER, reference, rounds=1, budget=0.001, effort=QUICK)
     assert found.notes[-1].startswith("not hardened: budget: ")
     assert replace(found, notes=made.notes) == made
