@@ -21,7 +21,7 @@ from gateway.chain import Chain
 from gateway.config import EndpointConfig, StageConfig
 from gateway.training.bundle import Draft
 from gateway.training.examples import Made
-from gateway.training.fitting import fit
+from gateway.training.fitting import Taught, fit
 from gateway.training.hardening import harden
 from gateway.training.learning import Learning, learn
 from gateway.training.passes import silent
@@ -64,10 +64,11 @@ class Calibration:
             OperatorError: a stage does not suit the model or the data.
         """
         configs = [StageConfig.model_validate(dict(stage)) for stage in stages]
-        backend, read = self.prepared.backend, self.prepared.read
-        settings, known = self.settings, self.reference
+        backend, read, settings = self.prepared.backend, self.prepared.read, self.settings
         wear = self.wear if any(isinstance(config.detector, CombinerSpec) for config in configs) else None
-        fitted = fit(configs, backend, read, settings.budget, settings.seed, silent, examples, known=known, wear=wear)
+        fitted = fit(
+            configs, backend, read, settings.budget, taught=Taught(examples, self.reference, wear), seed=settings.seed
+        )
         notes = [note for stage in fitted.stages for note in stage.notes]
         return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy), notes
 

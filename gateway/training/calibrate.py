@@ -87,12 +87,10 @@ def _calibrate(
         prepared.backend,
         prepared.read,
         settings.budget,
-        settings.seed,
-        progress,
-        learned.made.examples,
-        allowance(settings),
-        learned.reference,
-        learned.wear,
+        allowance=allowance(settings),
+        taught=learned.taught,
+        seed=settings.seed,
+        progress=progress,
     )
     for index, stage in enumerate(fitted.stages):
         draft.add_stage(index, stage)

@@ -71,6 +71,20 @@ class FittedChain:
 
 
 @dataclass(frozen=True, slots=True)
+class Taught:
+    """What is known before a chain is fitted: `examples` for stages that learn from attacks, the `reference` where some
+    of it has been learned already, and the `wear` that honest rows may come with.
+    """
+
+    examples: Examples | None = None
+    reference: RememberingReference | None = None
+    wear: Wear | None = None
+
+
+NOTHING = Taught()
+
+
+@dataclass(frozen=True, slots=True)
 class _Built:
     config: StageConfig
     detector: Detector
@@ -91,15 +105,13 @@ def fit(
     backend: ModelBackend,
     read: Source,
     budget: Budget,
+    *,
+    allowance: Allowance | None = None,
+    taught: Taught = NOTHING,
     seed: int = 0,
     progress: Progress = silent,
-    examples: Examples | None = None,
-    allowance: Allowance | None = None,
-    known: RememberingReference | None = None,
-    wear: Wear | None = None,
 ) -> FittedChain:
-    """The calibrated chain. `examples` are for stages that learn from attacks. `known` is the reference where some
-    of it has been learned already. `wear` is what honest rows may come with.
+    """The calibrated chain.
 
     Raises:
         OperatorError: a detector does not suit the model or the data, the calibrate rows can't support the budget, or
@@ -107,15 +119,15 @@ def fit(
     """
     if not stages:
         return FittedChain((), OPEN)
-    reference = known or _reference(read("reference"), backend, seed, progress)
-    built = _learn(stages, backend, replace(reference, examples=examples), progress)
+    reference = taught.reference or _reference(read("reference"), backend, seed, progress)
+    built = _learn(stages, backend, replace(reference, examples=taught.examples), progress)
     parts = [(stage.config, stage.detector) for stage in built]
     some = reference.view.batch.take(slice(0, FEW_ROWS))
     shares = stage_shares(parts, View(some, backend), allowance)
-    rank = Held.of(read("rank").batch, wear, backend, seed)
+    rank = Held.of(read("rank").batch, taught.wear, backend, seed)
     fitted = _rank(built, backend, rank, budget.reject / 2.0, shares, progress)
     frozen = tuple(stage.stage for stage in fitted)
-    held = Held.of(read("calibrate").batch, wear, backend, seed + 1)
+    held = Held.of(read("calibrate").batch, taught.wear, backend, seed + 1)
     statistic, decided = _statistic(frozen, backend, held.batch, progress)
     honest = held.honest
     flag, reject = _cuts(frozen, statistic[honest], decided[honest], budget)

@@ -20,8 +20,7 @@ from gateway.config import Budget, StageConfig
 from gateway.errors import OperatorError
 from gateway.training.data import Rows
 from gateway.training.examples import Made, Sources
-from gateway.training.fitting import Part, fit
-from gateway.training.passes import silent
+from gateway.training.fitting import Part, Taught, fit
 from models.batch import Array
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _provisional(
 
     backend = examples.honest.backend
     share = Budget(flag=budget, reject=budget / 2.0)
-    fitted = fit(stages, backend, read, share, seed, silent, examples, known=reference)
+    fitted = fit(stages, backend, read, share, taught=Taught(examples, reference), seed=seed)
     return Chain(backend, tuple(stage.stage for stage in fitted.stages), fitted.policy)
 
 

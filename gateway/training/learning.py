@@ -14,6 +14,7 @@ from gateway.config import EndpointConfig, StageConfig
 from gateway.errors import OperatorError
 from gateway.training.differentiating import gradients_of
 from gateway.training.examples import Made, make
+from gateway.training.fitting import Taught
 from gateway.training.hardening import harden
 from gateway.training.passes import Chunked, Progress
 from gateway.training.prepare import Prepared, learns
@@ -53,6 +54,11 @@ class Learned:
     reference: RememberingReference
     wear: Wear | None = None
     selection: Selection | None = None
+
+    @property
+    def taught(self) -> Taught:
+        """As fitting takes it."""
+        return Taught(self.made.examples, self.reference, self.wear)
 
 
 def asked(settings: EndpointConfig, learning: Learning) -> EndpointConfig:

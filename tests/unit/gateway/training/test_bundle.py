@@ -54,8 +54,8 @@ def test_what_was_calibrated_is_what_serves(calibrated: Project, monkeypatch: py
     fitted: list[Any] = []
     real = fitting.fit
 
-    def keep(*args: Any) -> Any:
-        fitted.append(real(*args))
+    def keep(*args: Any, **options: Any) -> Any:
+        fitted.append(real(*args, **options))
         return fitted[-1]
 
     monkeypatch.setattr("gateway.training.calibrate.fit", keep)
