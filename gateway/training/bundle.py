@@ -28,7 +28,7 @@ import numpy as np
 
 from detectors.calibration import Gate, TailMap
 from gateway.errors import BundleError
-from gateway.training.fitting import FittedStage
+from gateway.training.fitted import FittedStage
 from models.batch import Array, Arrays
 
 FORMAT = 1

@@ -18,7 +18,8 @@ from gateway.training import drift, labels, queries, sample, seen
 from gateway.training.bundle import FORMAT, Draft, drafting, sha256, version_of
 from gateway.training.costs import allowance
 from gateway.training.data import Rows
-from gateway.training.fitting import FittedChain, fit
+from gateway.training.fitted import FittedChain
+from gateway.training.fitting import fit
 from gateway.training.learning import THOROUGH, Learning, asked, learn
 from gateway.training.loading import calibrated_part, stage_info
 from gateway.training.measuring import Measured, measure

@@ -16,7 +16,8 @@ from gateway.errors import BundleError, OperatorError
 from gateway.tracking.drift.config import DriftConfig
 from gateway.tracking.drift.rows import tracked
 from gateway.training.bundle import RETRY, Bundle, Draft
-from gateway.training.fitting import FittedChain, Part
+from gateway.training.fitted import FittedChain
+from gateway.training.fitting import Part
 from gateway.training.passes import Chunked, chunks
 from gateway.training.prepare import Prepared
 from models.batch import Batch

@@ -29,6 +29,7 @@ from gateway.errors import OperatorError
 from gateway.policy import OPEN, Policy
 from gateway.training.costs import Allowance, stage_shares
 from gateway.training.data import Rows
+from gateway.training.fitted import FittedChain, FittedStage
 from gateway.training.held import Held, lowered
 from gateway.training.passes import Chunked, Progress, chunks, silent
 from gateway.training.wearing import Wear
@@ -40,34 +41,6 @@ Part = Literal["reference", "train", "rank", "calibrate", "check"]
 Source = Callable[[Part], Rows]
 
 FEW_ROWS = 20  # a tail map on fewer is coarse
-
-
-@dataclass(frozen=True, slots=True)
-class FittedStage:
-    """A stage, frozen: what its detector learned, its tail map and its gate."""
-
-    config: StageConfig
-    detector: Detector
-    arrays: Arrays
-    tail: TailMap
-    gate: Gate | None
-    notes: tuple[str, ...]
-
-    @property
-    def stage(self) -> Stage:
-        """The stage as calibration runs it: without a time limit, and any error is told."""
-        shadow = self.config.mode == "shadow"
-        return Stage(self.config.name, self.detector, self.tail, self.config.weight, self.gate, shadow)
-
-
-@dataclass(frozen=True, slots=True)
-class FittedChain:
-    """All stages in order, the policy, and the cuts it was made of (None for an empty chain, which allows all)."""
-
-    stages: tuple[FittedStage, ...]
-    policy: Policy
-    flag: Cut | None = None
-    reject: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from gateway.errors import BundleError, OperatorError
 from gateway.tracking.feedback.accuracy import ERROR, LABEL
 from gateway.tracking.feedback.config import FeedbackConfig
 from gateway.training.bundle import RETRY, Bundle, Draft
-from gateway.training.fitting import FittedChain, Part
+from gateway.training.fitted import FittedChain
+from gateway.training.fitting import Part
 from gateway.training.passes import chunks
 from gateway.training.prepare import Prepared
 from models.batch import Array, Batch

@@ -12,7 +12,7 @@ from detectors.base import View
 from detectors.conformal import Cut, clopper_pearson
 from gateway.chain import Chain, PurifyStep
 from gateway.training.data import Rows
-from gateway.training.fitting import FittedChain, FittedStage
+from gateway.training.fitted import FittedChain, FittedStage
 from gateway.training.passes import Progress, chunks, silent
 from gateway.verdict import Action, Judged
 from models.backend import ModelBackend, Outputs

@@ -24,7 +24,7 @@ from gateway.policy import Policy
 from gateway.training import traffic
 from gateway.training.bundle import Bundle, Draft, drafting, version_of
 from gateway.training.data import Rows
-from gateway.training.fitting import FittedChain, FittedStage
+from gateway.training.fitted import FittedChain, FittedStage
 from gateway.training.loading import load_endpoint, stage_info
 from gateway.training.measuring import Measured, measure
 from gateway.training.passes import Progress, chunks, silent

@@ -12,7 +12,8 @@ from gateway.config import Budget, EndpointConfig, StageConfig
 from gateway.errors import OperatorError
 from gateway.training.costs import Allowance, passes, purifying
 from gateway.training.data import Rows
-from gateway.training.fitting import FittedChain, Part, fit
+from gateway.training.fitted import FittedChain
+from gateway.training.fitting import Part, fit
 from gateway.training.measuring import measure
 from models.batch import Batch
 from tests import tiny

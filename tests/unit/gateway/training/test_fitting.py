@@ -13,7 +13,8 @@ from gateway.chain import collect
 from gateway.config import Budget, StageConfig
 from gateway.errors import OperatorError
 from gateway.training.data import Rows
-from gateway.training.fitting import FittedChain, Part, fit
+from gateway.training.fitted import FittedChain
+from gateway.training.fitting import Part, fit
 from models.batch import Array, Arrays, Batch, InputSpec
 from tests.columns import Column, Split, Table, chain, split, stage
 
