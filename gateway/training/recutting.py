@@ -38,7 +38,10 @@ _STATISTIC = "calibrated.npz"
 
 @dataclass(frozen=True, slots=True)
 class _Recut:
+    endpoint: Endpoint
+    found: traffic.Traffic
     fitted: FittedChain
+    calibrated: int  # rows that set the cuts
     below: tuple[float, float]  # shares of these rows that the old cuts flag and reject
 
 
@@ -56,11 +59,12 @@ def recut(config: Config, name: str, progress: Progress = silent) -> Report:
         raise OperatorError(f"endpoints.{name}.chain: expected stages whose cuts could be set, found none")
     found = traffic.read(config, name, chain.backend)
     calibrate, check = _split(found.batch, budget, name)
-    done = _cut(endpoint, calibrate, budget, progress)
+    fitted, below = _cut(endpoint, calibrate, budget, progress)
+    done = _Recut(endpoint, found, fitted, len(calibrate), below)
     purifiers = [(step.purifier, "always" if step.always else "flagged") for step in chain.purify]
-    measured = measure(done.fitted, chain.backend, purifiers, Rows(check), progress)
+    measured = measure(fitted, chain.backend, purifiers, Rows(check), progress)
     with drafting(config.bundle, name) as draft:
-        return _write(config, name, endpoint, draft, found, done, measured, len(calibrate))
+        return _write(config, draft, done, measured)
 
 
 def _split(batch: Batch, budget: Budget, name: str) -> tuple[Batch, Batch]:
@@ -75,7 +79,10 @@ def _split(batch: Batch, budget: Budget, name: str) -> tuple[Batch, Batch]:
     return batch.take(slice(check, n)), batch.take(slice(0, check))
 
 
-def _cut(endpoint: Endpoint, batch: Batch, budget: Budget, progress: Progress) -> _Recut:
+def _cut(
+    endpoint: Endpoint, batch: Batch, budget: Budget, progress: Progress
+) -> tuple[FittedChain, tuple[float, float]]:
+    """The chain with new cuts, and the shares of these rows that the old ones flag and reject."""
     stages = tuple(replace(stage, timeout_ms=None) for stage in endpoint.chain.stages)
     statistic = _statistic(stages, endpoint.chain.backend, batch, progress)
     try:
@@ -89,7 +96,7 @@ def _cut(endpoint: Endpoint, batch: Batch, budget: Budget, progress: Progress) -
     old = endpoint.chain.policy
     below = float((statistic < old.flag_cut).mean()), float((statistic < old.reject_cut).mean())
     policy = Policy(flag.value, reject.value, np.sort(statistic))
-    return _Recut(FittedChain(fitted, policy, flag, reject), below)
+    return FittedChain(fitted, policy, flag, reject), below
 
 
 def _statistic(stages: tuple[Stage, ...], backend: ModelBackend, batch: Batch, progress: Progress) -> Array:
@@ -104,64 +111,66 @@ def _statistic(stages: tuple[Stage, ...], backend: ModelBackend, batch: Batch, p
     return found
 
 
-def _write(
-    config: Config,
-    name: str,
-    endpoint: Endpoint,
-    draft: Draft,
-    found: traffic.Traffic,
-    done: _Recut,
-    measured: Measured,
-    calibrated: int,
-) -> Report:
+def _write(config: Config, draft: Draft, done: _Recut, measured: Measured) -> Report:
+    name = done.endpoint.name
     old = Bundle.open(config.bundle, name)
+    _carry_over(old, draft)
+    draft.add_arrays(_STATISTIC, {"statistic": done.fitted.policy.calibrated})
+    manifest = _manifest(old, draft, done)
+    report = Report(
+        endpoint=name,
+        version=manifest["version"],
+        bundle=str(config.bundle / name),
+        guarantee=done.endpoint.config.budget.guarantee,
+        rows={"calibrate": done.calibrated, "check": measured.rows},
+        stages=_stages(done, measured),
+        measured=measured,
+        notes=(_shift(done), _source(done.found)),
+        warnings=(_poison(done.found, done.calibrated + measured.rows),),
+        limit=done.endpoint.config.cost,
+    )
+    draft.write({**manifest, "report": report.to_json()})
+    return report
+
+
+def _carry_over(old: Bundle, draft: Draft) -> None:
+    """All files but the statistic of the rows that set the old cuts."""
     for file, digest in old.manifest["files"].items():
         if file != _STATISTIC:
             target = draft.folder / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.folder / file, target)
             draft.files[file] = digest
-    policy, flag, reject = done.fitted.policy, done.fitted.flag, done.fitted.reject
-    draft.add_arrays(_STATISTIC, {"statistic": policy.calibrated})
+
+
+def _manifest(old: Bundle, draft: Draft, done: _Recut) -> dict[str, Any]:
+    fitted = done.fitted
     manifest: dict[str, Any] = {
         **old.manifest,
         "files": draft.files,
-        "cuts": {"flag": policy.flag_cut, "reject": policy.reject_cut},
-        "guarantees": {"flag": _plain(flag), "reject": _plain(reject)},
-        "data": {**old.manifest["data"], "traffic": found.digest},
+        "cuts": {"flag": fitted.policy.flag_cut, "reject": fitted.policy.reject_cut},
+        "guarantees": {"flag": _plain(fitted.flag), "reject": _plain(fitted.reject)},
+        "data": {**old.manifest["data"], "traffic": done.found.digest},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     manifest["version"] = version_of(manifest)
-    report = Report(
-        endpoint=name,
-        version=manifest["version"],
-        bundle=str(config.bundle / name),
-        guarantee=endpoint.config.budget.guarantee,
-        rows={"calibrate": calibrated, "check": measured.rows},
-        stages=_stages(endpoint, done, measured),
-        measured=measured,
-        notes=(_shift(endpoint, done), _source(found)),
-        warnings=(_poison(found, calibrated + measured.rows),),
-        limit=endpoint.config.cost,
-    )
-    draft.write({**manifest, "report": report.to_json()})
-    return report
+    return manifest
 
 
 def _plain(cut: Cut | None) -> dict[str, Any] | None:
     return None if cut is None else asdict(cut)
 
 
-def _stages(endpoint: Endpoint, done: _Recut, measured: Measured) -> tuple[StageReport, ...]:
+def _stages(done: _Recut, measured: Measured) -> tuple[StageReport, ...]:
     return tuple(
         StageReport(stage_info(stage.stage, done.fitted.policy), stage.config.detector.kind, stage.config.when, each)
         for stage, each in zip(done.fitted.stages, measured.stages, strict=True)
     )
 
 
-def _shift(endpoint: Endpoint, done: _Recut) -> str:
+def _shift(done: _Recut) -> str:
     """How far the cuts moved, and what the old ones do to these rows."""
-    old, new = endpoint.chain.policy, done.fitted.policy
+    old, new = done.endpoint.chain.policy, done.fitted.policy
     return (
         f"the cuts moved: flag {old.flag_cut:.4g} to {new.flag_cut:.4g}, reject {old.reject_cut:.4g} to "
         f"{new.reject_cut:.4g}; the old ones flag {done.below[0]:.2%} and reject {done.below[1]:.2%} of these rows"
