@@ -23,7 +23,7 @@ from detectors.calibration import Gate, TailMap
 from detectors.conformal import CertainRows, Cut, TooFewRows, cut
 from detectors.examples import Examples
 from detectors.remembering import RememberingReference
-from gateway.chain import Stage, collect
+from gateway.chain import Stage
 from gateway.config import Budget, StageConfig
 from gateway.errors import OperatorError
 from gateway.policy import OPEN, Policy
@@ -32,9 +32,10 @@ from gateway.training.data import Rows
 from gateway.training.fitted import FittedChain, FittedStage
 from gateway.training.held import Held, lowered
 from gateway.training.passes import Chunked, Progress, chunks, silent
+from gateway.training.statistic import statistic_of
 from gateway.training.wearing import Wear
 from models.backend import ModelBackend
-from models.batch import Array, Arrays, Batch
+from models.batch import Array, Arrays
 
 Part = Literal["reference", "train", "rank", "calibrate", "check"]
 # Where rows come from. A part is asked for once, and not before it is its turn.
@@ -101,7 +102,7 @@ def fit(
     fitted = _rank(built, backend, rank, budget.reject / 2.0, shares, progress)
     frozen = tuple(stage.stage for stage in fitted)
     held = Held.of(read("calibrate").batch, taught.wear, backend, seed + 1)
-    statistic, decided = _statistic(frozen, backend, held.batch, progress)
+    statistic, decided = statistic_of(frozen, backend, held.batch, progress)
     honest = held.honest
     flag, reject = _cuts(frozen, statistic[honest], decided[honest], budget)
     flag, reject = (lowered(one, held, statistic) for one in (flag, reject))
@@ -195,22 +196,6 @@ def _score(detector: Detector, live: Sequence[_Live], statistic: Array, gate: Ga
 def _without_certain(part: _Live, statistic: Array) -> _Live:
     keep = statistic[part.rows] > 0.0
     return part if keep.all() else _Live(part.view.take(keep), part.rows[keep])
-
-
-def _statistic(
-    stages: tuple[Stage, ...], backend: ModelBackend, batch: Batch, progress: Progress
-) -> tuple[Array, Array]:
-    """The chain statistic of all rows, and the index of the stage it comes from, (n,) each."""
-    n = len(batch)
-    statistic, decided = np.empty(n), np.empty(n, dtype=np.int16)
-    for part in chunks(n):
-        evidence = collect(stages, View(batch.take(part), backend))
-        statistic[part], decided[part] = evidence.statistic, evidence.decided
-        failed = [run for run in evidence.runs if run.error is not None]
-        if failed:
-            raise OperatorError(f"stage {failed[0].name!r}: {failed[0].error}")
-        progress("calibrate", int(part[-1]) + 1, n)
-    return statistic, decided
 
 
 def _cuts(stages: tuple[Stage, ...], statistic: Array, decided: Array, budget: Budget) -> tuple[Cut, Cut]:

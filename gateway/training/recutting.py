@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.base import View
 from detectors.conformal import CertainRows, Cut, TooFewRows, cut, rows_needed
-from gateway.chain import Stage, collect
 from gateway.config import Budget, Config
 from gateway.endpoint import Endpoint
 from gateway.errors import OperatorError
@@ -27,11 +25,11 @@ from gateway.training.data import Rows
 from gateway.training.fitted import FittedChain, FittedStage
 from gateway.training.loading import load_endpoint, stage_info
 from gateway.training.measuring import Measured, measure
-from gateway.training.passes import Progress, chunks, silent
+from gateway.training.passes import Progress, silent
 from gateway.training.report import Report, StageReport
 from gateway.training.splits import CHECK, MIN_CHECK
-from models.backend import ModelBackend
-from models.batch import Array, Batch
+from gateway.training.statistic import statistic_of
+from models.batch import Batch
 
 _STATISTIC = "calibrated.npz"
 
@@ -84,7 +82,7 @@ def _cut(
 ) -> tuple[FittedChain, tuple[float, float]]:
     """The chain with new cuts, and the shares of these rows that the old ones flag and reject."""
     stages = tuple(replace(stage, timeout_ms=None) for stage in endpoint.chain.stages)
-    statistic = _statistic(stages, endpoint.chain.backend, batch, progress)
+    statistic, _ = statistic_of(stages, endpoint.chain.backend, batch, progress)
     try:
         flag, reject = (cut(statistic, each, budget.guarantee) for each in (budget.flag, budget.reject))
     except (TooFewRows, CertainRows) as error:
@@ -97,18 +95,6 @@ def _cut(
     below = float((statistic < old.flag_cut).mean()), float((statistic < old.reject_cut).mean())
     policy = Policy(flag.value, reject.value, np.sort(statistic))
     return FittedChain(fitted, policy, flag, reject), below
-
-
-def _statistic(stages: tuple[Stage, ...], backend: ModelBackend, batch: Batch, progress: Progress) -> Array:
-    found = np.empty(len(batch))
-    for part in chunks(len(batch)):
-        evidence = collect(stages, View(batch.take(part), backend))
-        failed = [run for run in evidence.runs if run.error is not None]
-        if failed:
-            raise OperatorError(f"stage {failed[0].name!r}: {failed[0].error}")
-        found[part] = evidence.statistic
-        progress("calibrate", int(part[-1]) + 1, len(batch))
-    return found
 
 
 def _write(config: Config, draft: Draft, done: _Recut, measured: Measured) -> Report:
