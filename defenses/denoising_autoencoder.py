@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from defenses.base import THOROUGH, Effort, Purifier, PurifierSpec, Unsuitable
 from defenses.columns import Columns
@@ -50,6 +50,12 @@ class DenoisingAutoencoderSpec(PurifierSpec):
     depth: Annotated[int, Field(ge=1, le=20)] = 4
     seed: Annotated[int, Field(ge=0)] = 0
     suits: ClassVar[frozenset[Kind]] = frozenset({"image", "table", "series"})
+
+    @staticmethod
+    def of(spec: BaseModel) -> DenoisingAutoencoderSpec:
+        """With the keys of a spec that has the same beside its own."""
+        keys = DenoisingAutoencoderSpec.model_fields.keys() - {"kind"}
+        return DenoisingAutoencoderSpec.model_validate(spec.model_dump(include=keys))
 
     def fit(self, x: Array, spec: InputSpec) -> Arrays:
         """As `train`, thoroughly."""

@@ -78,7 +78,7 @@ class AdversarialAutoencoderSpec(DetectorSpec):
         plain = view.outputs.logits
         assert plain is not None, "checked above"
         model = reference.differentiable(self.kind)
-        arrays = self._network().guided(view.x, spec, reference.effort, plain, model)
+        arrays = DenoisingAutoencoderSpec.of(self).guided(view.x, spec, reference.effort, plain, model)
         if self.measure == "divergence":
             return arrays
         moved = view.rerun(self._autoencoder(arrays, spec).apply(view.x)).logits
@@ -91,13 +91,8 @@ class AdversarialAutoencoderSpec(DetectorSpec):
         how = "odds" if odds is not None else f"divergence {self.temperature:g}"
         return AdversarialAutoencoder(self._autoencoder(arrays, spec), self.temperature, odds, f"{self.kind}[{how}]")
 
-    def _network(self) -> DenoisingAutoencoderSpec:
-        return DenoisingAutoencoderSpec(
-            noise=self.noise, steps=self.steps, width=self.width, depth=self.depth, seed=self.seed
-        )
-
     def _autoencoder(self, arrays: Arrays, spec: InputSpec) -> Purifier:
-        built = self._network().build(spec, arrays)
+        built = DenoisingAutoencoderSpec.of(self).build(spec, arrays)
         assert isinstance(built, DenoisingAutoencoder), "what the spec builds"
         return replace(built, name=f"guided-{built.name}")
 

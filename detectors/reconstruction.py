@@ -77,7 +77,7 @@ class ReconstructionSpec(DetectorSpec):
         self.refuse_unsuitable(reference.spec, reference.view.outputs)
         x = reference.view.x
         if reference.spec.kind != "table":
-            return self._network().train(x, reference.spec, reference.effort)
+            return DenoisingAutoencoderSpec.of(self).train(x, reference.spec, reference.effort)
         arrays = Columns.learn(x)
         z = Columns.of(reference.spec, arrays).enter(x).astype(np.float64)
         variance, vectors = np.linalg.eigh(z.T @ z / max(len(z), 1))
@@ -90,9 +90,4 @@ class ReconstructionSpec(DetectorSpec):
         if spec.kind == "table":
             return ComponentError(Columns.of(spec, arrays), arrays["components"])
         low, high = spec.bounds if spec.bounds is not None else map(float, arrays["range"])
-        return NetworkError(self._network().build(spec, arrays), 1.0 / (high - low))
-
-    def _network(self) -> DenoisingAutoencoderSpec:
-        return DenoisingAutoencoderSpec(
-            noise=self.noise, steps=self.steps, width=self.width, depth=self.depth, seed=self.seed
-        )
+        return NetworkError(DenoisingAutoencoderSpec.of(self).build(spec, arrays), 1.0 / (high - low))

@@ -58,3 +58,9 @@ def test_images_are_measured_by_what_the_network_changes(dtype: str) -> None:
     high = case.spec.bounds.high
     expected = np.abs(pure.astype(float) - x).reshape(len(x), -1).mean(axis=1) / high
     assert np.allclose(spec.build(arrays, case.spec).score(View(case.rows, case.net)), expected, atol=1e-6)
+
+
+def test_its_network_is_the_purifiers_with_the_same_keys() -> None:
+    spec = ReconstructionSpec(share=0.5, noise=0.7, steps=12, width=5, depth=2, seed=3)
+    expected = DenoisingAutoencoderSpec(noise=0.7, steps=12, width=5, depth=2, seed=3)
+    assert DenoisingAutoencoderSpec.of(spec) == expected
