@@ -21,7 +21,6 @@ from detectors.trial import Trial
 SLIGHT = 0.005  # of the attacked rows: a difference that pays for nothing
 PRICE = 0.1  # of them, for sparing one kind of wear
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)  # of honest rows that costly evidence may be asked about, beside all
-WEIGHTS = (1.0, 0.2)  # of the free evidence where costly evidence looks closer
 MOST_COSTLY = 3
 _IDLE = 0.01  # of the evidence: all pieces that give less are dropped at once
 
@@ -116,11 +115,10 @@ def _calm(scores: Scores, piece: int, budget: float) -> bool:
 
 
 def _shared(trial: Trial, free: tuple[int, ...], costly: tuple[int, ...], gate: tuple[int, ...]) -> list[Option]:
-    """These costly pieces on all rows, and on some. A gate tells rows apart up to its weight, and no farther."""
+    """These costly pieces on all rows, and on some."""
     terms, shares = trial.terms, list(SHARES)
     if terms.limit is not None:
         fitting = (terms.limit - 1.0 - terms.spent) / sum(terms.costs[piece] for piece in costly)
         shares += [fitting] if 0.0 < fitting < 1.0 else []
-    ways = [(share, weight) for share in shares for weight in WEIGHTS if share < weight and gate]
-    gated = [trial.judged(free, costly, share, weight, gate) for share, weight in ways]
+    gated = [trial.judged(free, costly, share, gate) for share in shares if gate]
     return [*gated, trial.judged(free, costly)]

@@ -33,7 +33,6 @@ class Option:
     free: tuple[int, ...]
     costly: tuple[int, ...]
     share: float
-    weight: float
     gate: tuple[int, ...]
     cost: float
     found: Array

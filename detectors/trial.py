@@ -44,14 +44,13 @@ class Trial:
         free: tuple[int, ...],
         costly: tuple[int, ...] = (),
         share: float = 1.0,
-        weight: float = 1.0,
         gate: tuple[int, ...] = (),
     ) -> Option:
         """What an option finds; see there."""
         terms, pieces = self.terms, free + costly
 
         def rates(without: int) -> Array:
-            folds = [self._rates(pieces, share, weight, gate, fold, without) for fold in range(2)]
+            folds = [self._rates(pieces, share, gate, fold, without) for fold in range(2)]
             return np.asarray(np.mean(folds, axis=0))
 
         seen = rates(-1)
@@ -63,13 +62,12 @@ class Trial:
         excess = np.maximum(worn - MORE * np.array(terms.budgets), 0.0)
         value = float((found.mean(axis=1) + unseen.mean(axis=1)).mean() / 2.0 - excess.mean())
         cost = 1.0 + terms.spent + share * sum(terms.costs[piece] for piece in costly)
-        return Option(free, costly, share, weight, gate, cost, found, unseen, worn, value)
+        return Option(free, costly, share, gate, cost, found, unseen, worn, value)
 
     def _rates(
         self,
         pieces: tuple[int, ...],
         share: float,
-        weight: float,
         gate: tuple[int, ...],
         fold: int,
         without: int,
@@ -83,7 +81,7 @@ class Trial:
             tail = TailMap.fit(*envelope(Kind(closer[0]), [with_wear(part) for part in closer[1:kinds]]))
             rows = [tail(part) for part in closer]
         else:
-            rows = _cascade(self._learned(gate, fold, without)[1], closer, share, weight, kinds)
+            rows = _cascade(self._learned(gate, fold, without)[1], closer, share, kinds)
         budgets = np.array(self.terms.budgets)
         allowed = [np.quantile(part, np.minimum(MORE * budgets, 1.0), method="lower") for part in rows[1:kinds]]
         cuts = np.min([np.quantile(rows[0], budgets, method="lower"), *allowed], axis=0)
@@ -105,7 +103,7 @@ class Trial:
         return self.known[key]
 
 
-def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, weight: float, kinds: int) -> list[Array]:
+def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, kinds: int) -> list[Array]:
     """The chain statistic of honest, worn and attacked rows where only the first stage's odd ones are looked at closer.
     Honest and worn rows are the first `kinds` ones.
 
@@ -115,7 +113,6 @@ def _cascade(first: Sequence[Array], closer: Sequence[Array], share: float, weig
     rows = [tail(part) for part in first]
     bound = np.sort(rows[0])[min(max(round(share * len(rows[0])), 1), len(rows[0]) - 1)]
     asked = [part < bound for part in rows]
-    rows = [part / weight for part in rows]
     if not asked[0].any():
         return rows
     honest, *worn = [

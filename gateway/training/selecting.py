@@ -176,7 +176,7 @@ def _combiners(found: Sequence[Tried], choice: Choice) -> tuple[StageConfig, ...
     if not costly or taken.share == 1.0:
         return (StageConfig(detector=both, name="combiner"),)
     return (
-        StageConfig(detector=CombinerSpec(evidence=gate), name="combiner", weight=taken.weight),
+        StageConfig(detector=CombinerSpec(evidence=gate), name="combiner"),
         StageConfig(
             detector=CombinerSpec(evidence=(*free, *costly)),
             name=CLOSER,
