@@ -73,7 +73,7 @@ def _tell(one: Overview) -> None:
             typer.echo(f"  {share:.2%} of rows {name}" + ("" if budget is None else f", budget {budget:.2%}"))
     fast, slow = added.quantile_ms(0.5), added.quantile_ms(0.99)
     if fast is not None and slow is not None:
-        typer.echo(f"  answer time p50 {fast:.2g} ms, p99 {slow:.2g} ms")
+        typer.echo(f"  answer time p50 {_ms(fast)} ms, p99 {_ms(slow)} ms")
     drift = one.facts.drift
     if drift.drifted:
         typer.echo(f"  drift: {safe(drift.sentence)}; `watchgate drift` tells how far")
@@ -92,3 +92,8 @@ def _tell_health(whole: Health) -> None:
 
 def _duration(seconds: int) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 7200 else f"{seconds / 60:.0f} min"
+
+
+def _ms(value: float) -> str:
+    """Two digits, and no powers of ten."""
+    return f"{value:,.0f}" if value >= 10.0 else f"{value:.2g}"

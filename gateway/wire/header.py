@@ -45,6 +45,7 @@ class RequestHeader(Struct, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(RequestHeader)
+_CUT_SHORT = "Input data was truncated"  # as msgspec says it
 
 
 def parse(text: bytes) -> RequestHeader:
@@ -67,7 +68,8 @@ def strictly(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, what: str = 
     try:
         return decoder.decode(text)
     except msgspec.DecodeError as exc:
-        raise BadRequest(f"{what}: {exc}") from exc
+        found = str(exc) if text else "expected JSON, found nothing"
+        raise BadRequest(f"{what}: {found.replace(_CUT_SHORT, 'the JSON ends too early: truncated')}") from exc
     except UnicodeDecodeError as exc:
         raise BadRequest(f"{what}: expected UTF-8 text, found {exc.reason} at byte {exc.start}") from exc
     except RecursionError as exc:

@@ -20,7 +20,7 @@ def test_labels_are_read() -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("", "request: Input data was truncated"),
+        ("", "request: expected JSON, found nothing"),
         ("[]", "Expected `object`, got `array`"),
         ('{"labels": 3}', r"Expected `array`, got `int` - at `\$.labels`"),
         ('{"labels": [], "more": 1}', "unknown field `more`"),

@@ -53,7 +53,7 @@ def test_images_may_come_as_base64_or_alone() -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        (b"", "truncated"),
+        (b"", "expected JSON, found nothing"),
         ([], "Expected `object`"),
         ({}, "expected either `x` or `inputs`, found neither"),
         ({"x": None}, "found neither"),

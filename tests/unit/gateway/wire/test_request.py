@@ -101,7 +101,7 @@ def test_large_finite_values_are_not_taken_for_infinite_ones() -> None:
 
 RAW = '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":%s}]}'
 BAD_JSON: list[tuple[str, bytes, str]] = [
-    ("empty", b"", "truncated"),
+    ("empty", b"", "expected JSON, found nothing"),
     ("cut short", request()[:-5], "truncated"),
     ("no JSON", b"hello", "malformed"),
     ("a list", b"[]", "Expected `object`, got `array`"),
@@ -242,7 +242,7 @@ HEAD, BLOB = packed(X)
         ((binary((HEAD, BLOB))[0], 10_000), "expected at most the body's"),
         ((binary((HEAD, BLOB))[0], binary((HEAD, BLOB))[1] - 1), "truncated"),
         ((binary((HEAD, BLOB))[0], binary((HEAD, BLOB))[1] + 1), "malformed"),
-        ((binary((HEAD, BLOB))[0], 0), "truncated"),
+        ((binary((HEAD, BLOB))[0], 0), "expected JSON, found nothing"),
         ((request(), len(request()) - 1), "truncated"),
         ((binary((HEAD, BLOB))[0], None), "malformed"),
         (binary((HEAD, np.array([[1, np.nan], [0, 0]], np.float32).tobytes())), "found nan at 1"),
